@@ -1,0 +1,64 @@
+# Every target sets itself up: a fresh clone needs only Python 3.11 or newer and make.
+# ARGS goes on to the command: make test ARGS="-k plan", make demo ARGS=--help
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench clean .venv
+
+BIN := .venv/bin
+ARGS ?=
+
+# The first of these that runs and is new enough. 3.11 comes first because the pins were resolved on it.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for each in python3.11 python3 python; do \
+	"$$each" -c '$(NEW_ENOUGH)' >/dev/null 2>&1 && { echo "$$each"; break; }; done)
+
+help:  ## show this list
+	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-14s%s\n", $$1, $$2 }'
+
+demo: .venv  ## see it work: a few seconds
+	@$(BIN)/colonnade demo $(ARGS)
+
+test: .venv  ## run the tests: a minute or two
+	@echo "Running the tests (a minute or two) ..."
+	@$(BIN)/pytest -n 2 $(ARGS)
+
+check: .venv  ## lint, formatting, types, import directions: half a minute
+	@echo "Checking style (ruff) ..."
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check .
+	@echo "Checking types (mypy; up to half a minute the first time) ..."
+	@$(BIN)/mypy
+	@echo "Checking the direction of imports (import-linter) ..."
+	@$(BIN)/lint-imports --no-logo
+
+bench: .venv  ## measure what importing colonnade costs: a few seconds
+	@$(BIN)/python bench/imports.py $(ARGS)
+
+clean:  ## remove build output, results and caches; .venv stays
+	@rm -rf build dist bench/results htmlcov .coverage .coverage.* *.egg-info
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find colonnade tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+	@echo "Clean. To make the virtualenv anew as well: rm -rf .venv"
+
+.venv: .venv/.installed
+
+# The stamp is written last, so an install that broke off is taken up again by the next make.
+.venv/.installed: requirements/dev.txt requirements/runtime.txt pyproject.toml
+	@[ -n "$(PYTHON)" ] || { \
+		echo "colonnade needs Python 3.11 or newer, and none of python3.11, python3, python is."; \
+		echo "Install one, or name it: make PYTHON=/path/to/python3.11"; exit 1; } >&2
+	@"$(PYTHON)" -c '$(NEW_ENOUGH)' 2>/dev/null || { \
+		echo "colonnade needs Python 3.11 or newer, and $(PYTHON) is not:"; "$(PYTHON)" --version; exit 1; } >&2
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make virtualenvs: its venv and ensurepip modules are missing."; \
+		echo "On Debian or Ubuntu: apt install python3-venv (or python3.11-venv, to match the version)."; exit 1; } >&2
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
+		echo "Making the virtualenv .venv with $(PYTHON) (a few seconds) ..."; \
+		"$(PYTHON)" -m venv --clear .venv; }
+	@echo "Installing the pinned packages into .venv (about a minute the first time, downloads included) ..."
+	@# Twice quiet: errors only. What pip warns of (slow mirrors, odd configuration) is not about colonnade.
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements/dev.txt
+	@# The build backend is among the pins: no isolation, so nothing else is downloaded; it is looked up on PATH.
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pip install -qq --disable-pip-version-check \
+		--no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,263 @@
+"""What a store can do, and the one place where a plan is refused or rewritten for it.
+
+``perform`` turns any plan into plans that its store can run natively, and folds the rest in Arrow. It never
+approximates: what can be neither run nor folded is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from colonnade.engine.normalize import named_columns, normalize, rename
+from colonnade.engine.plan import (
+    TRUE,
+    Among,
+    And,
+    At,
+    Delete,
+    Filter,
+    Is,
+    Not,
+    Null,
+    OneOf,
+    Or,
+    Patch,
+    Plan,
+    Put,
+    Scan,
+    Summarize,
+)
+from colonnade.errors import Unsupported
+from colonnade.schemas import table_named
+from colonnade.schemas.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What a store does natively. The zero value can only put rows, give all of them, and delete by key."""
+
+    transactions: bool = False
+    """Several plans as one, all or nothing; a read inside one sees its writes."""
+    compare_and_set: bool = False
+    """``Put`` with ``expect``."""
+    filters: bool = False
+    """Column comparisons, one-of, null, not, and, or."""
+    json_equal: bool = False
+    """``Is(At(...), "=" | "!=", text | number | boolean)`` and ``Null(At(...))``."""
+    json_has: bool = False
+    """``Is(At(...), "has", text)``."""
+    semijoin: bool = False
+    """``Among`` over another table of the same store."""
+    order: bool = False
+    """Order, limit and offset."""
+    aggregates: frozenset[str] = frozenset()
+    """The functions of ``Summarize``, with buckets."""
+    patch: bool = False
+    """``Patch`` by a native filter."""
+    delete: bool = False
+    """``Delete`` by a native filter."""
+
+
+class HasAbilities(Protocol):
+    """A store, as far as planning goes."""
+
+    @property
+    def abilities(self) -> Abilities:
+        """What it can do natively."""
+
+
+Route = Callable[[Table], Any]
+"""Which store keeps a table."""
+
+Native = Generator[tuple[Any, Plan], Any, Any]
+"""Yields a store with a plan that it can run, is sent the answer."""
+
+
+def perform(plan: Plan, route: Route) -> Native:
+    """Run any plan: yields native ones, returns its answer (``pa.Table`` for reads, a count for changes)."""
+    plan = normalize(plan)
+    if plan.table.facts.reading_of:
+        return (yield from _read_through(plan, route))
+    store = route(plan.table)
+    if isinstance(plan, Put):
+        if plan.expect is not None and not (store.abilities.compare_and_set or store.abilities.transactions):
+            raise Unsupported(f"{store} has neither transactions nor compare-and-set")
+        return (yield store, plan) if plan.data.num_rows else 0
+    where = yield from _semijoins(plan.where, plan.table, route)
+    pushed, rest = split(where, store.abilities)
+    match plan:
+        case Scan():
+            return (yield from _scan(plan.but(where=where), pushed, rest, store))
+        case Summarize():
+            wanted = {measure.function for measure in plan.measures}
+            if rest == TRUE and wanted <= store.abilities.aggregates:
+                return (yield store, replace(plan, where=pushed))
+            named = named_columns(rest) | {m.column for m in plan.measures if m.column}
+            named |= {term if isinstance(term, str) else term.column for term in plan.by}
+            data = yield store, Scan(plan.table, pushed, columns=_some(plan.table, named))
+            from colonnade.engine import fold  # pyarrow.compute is not loaded by `import colonnade`
+
+            return fold.summarize(replace(plan, where=rest), data)
+        case Patch():
+            if rest == TRUE and store.abilities.patch:
+                return (yield store, replace(plan, where=pushed))
+            found = yield from _scan(Scan(plan.table, where), pushed, rest, store)
+            if not found.num_rows:
+                return 0
+            guard = found if store.abilities.compare_and_set else None
+            return (yield store, Put(plan.table, _set(found, plan), expect=guard))
+        case Delete():
+            if rest == TRUE and store.abilities.delete:
+                return (yield store, replace(plan, where=pushed))
+            keys = yield from _scan(Scan(plan.table, where, columns=plan.table.key), pushed, rest, store)
+            return (yield store, Delete(plan.table, by_key(plan.table, keys))) if keys.num_rows else 0
+
+
+def _scan(plan: Scan, pushed: Filter, rest: Filter, store: Any) -> Native:
+    if is_native(plan, rest, store.abilities):
+        return (yield store, plan.but(where=pushed))
+    needed = named_columns(rest) | set(plan.projection) | {term.column for term in plan.complete_order}
+    data = yield store, Scan(plan.table, pushed, columns=_some(plan.table, needed))
+    from colonnade.engine import fold
+
+    return fold.scan(plan.but(where=rest), data)
+
+
+def native_scan(plan: Scan, route: Route) -> tuple[Any, Scan] | None:
+    """The store and the scan that it runs natively, where nothing is left to fold; ``None`` otherwise."""
+    store = route(plan.table)
+    scan = normalize(plan)
+    if plan.table.facts.reading_of or not isinstance(scan, Scan) or _joins(scan.where):
+        return None
+    pushed, rest = split(scan.where, store.abilities)
+    return (store, scan.but(where=pushed)) if is_native(scan, rest, store.abilities) else None
+
+
+def _joins(where: Filter) -> bool:
+    match where:
+        case Not(of):
+            return _joins(of)
+        case And(parts) | Or(parts):
+            return any(map(_joins, parts))
+    return isinstance(where, Among)
+
+
+def is_native(plan: Scan, rest: Filter, abilities: Abilities) -> bool:
+    """Whether nothing of a scan is left to fold."""
+    return rest == TRUE and (abilities.order or not plan.complete_order)
+
+
+def split(where: Filter, abilities: Abilities) -> tuple[Filter, Filter]:
+    """A filter as what the store can check and what is left: a row is kept where both are true."""
+    parts = where.of if isinstance(where, And) else (where,)
+    pushed = tuple(part for part in parts if can_push(part, abilities))
+    rest = tuple(part for part in parts if not can_push(part, abilities))
+    return And(pushed), And(rest)
+
+
+def can_push(filter: Filter, abilities: Abilities) -> bool:
+    """Whether a store checks a filter natively."""
+    match filter:
+        case Is(At() as place, "=" | "!=", value):
+            return abilities.json_equal and _plain_path(place) and _plain_value(value)
+        case Is(At() as place, "has", value):
+            return abilities.json_has and _plain_path(place) and isinstance(value, str)
+        case Is(At()):
+            return False
+        case Null(At() as place):
+            return abilities.json_equal and _plain_path(place)
+        case Is() | OneOf() | Null():
+            return abilities.filters
+        case Not(of):
+            return abilities.filters and can_push(of, abilities)
+        case And(parts) | Or(parts):
+            return (abilities.filters or not parts) and all(can_push(part, abilities) for part in parts)
+        case Among():
+            return True  # those that the store cannot run are already answered
+    return False
+
+
+def _plain_path(place: At) -> bool:
+    # Other keys would need each store's own quoting of paths; they are rare, and folding them is right everywhere.
+    return all(isinstance(step, str) and step.replace("_", "a").isalnum() and step.isascii() for step in place.path)
+
+
+def _plain_value(value: object) -> bool:
+    # From 2**53 on a store may compare numbers as doubles, which would call different integers equal.
+    return isinstance(value, str | bool) or (isinstance(value, int | float) and abs(value) < 2**53)
+
+
+def _semijoins(where: Filter, table: Table, route: Route) -> Generator[tuple[Any, Plan], Any, Filter]:
+    """The filter with every semi-join that the store cannot run replaced by the values it finds."""
+    match where:
+        case Among(column, scan, of):
+            here, there = route(table), route(scan.table)
+            if here is there and here.abilities.semijoin:
+                inner = yield from _semijoins(scan.where, scan.table, route)
+                if split(inner, here.abilities)[1] == TRUE:
+                    return Among(column, scan.but(where=inner), of)
+            found = yield from _perform_normalized(scan.but(columns=(of,)), route)
+            values = found.column(of).unique().to_pylist()
+            return OneOf(column, tuple(value for value in values if value is not None))
+        case Not(inner):
+            return Not((yield from _semijoins(inner, table, route)))
+        case And(parts) | Or(parts):
+            answered = []
+            for part in parts:
+                answered.append((yield from _semijoins(part, table, route)))
+            return type(where)(tuple(answered))
+    return where
+
+
+def _perform_normalized(scan: Scan, route: Route) -> Native:
+    store = route(scan.table)
+    where = yield from _semijoins(scan.where, scan.table, route)
+    pushed, rest = split(where, store.abilities)
+    return (yield from _scan(scan.but(where=where), pushed, rest, store))
+
+
+def _read_through(plan: Plan, route: Route) -> Native:
+    """A plan over a reading (``traces``) as one over the table that it reads, with the answer's columns named back."""
+    table = plan.table
+    origin = table_named(str(table.facts.reading_of))
+    if not isinstance(plan, Scan | Summarize):
+        raise Unsupported(f"{table.name} is a reading of {origin.name}: write {origin.name} instead")
+    there = dict(table.facts.renames)
+    back = {name: here for here, name in there.items()}
+    if isinstance(plan, Scan):
+        full = plan.but(columns=plan.projection)
+        answer = yield from _perform_normalized(rename(full, origin, there), route)
+        return answer.rename_columns([back.get(name, name) for name in answer.column_names])
+    store = route(origin)
+    moved = rename(plan, origin, there)
+    pushed, rest = split(moved.where, store.abilities)
+    data = yield from _scan(Scan(origin, moved.where), pushed, rest, store)
+    from colonnade.engine import fold
+
+    answer = fold.summarize(replace(moved, where=TRUE), data)
+    return answer.rename_columns([back.get(name, name) for name in answer.column_names])
+
+
+def by_key(table: Table, keys: pa.Table) -> Filter:
+    """The rows with these keys."""
+    if len(table.key) == 1:
+        return OneOf(table.key[0], tuple(keys.column(table.key[0]).to_pylist()))
+    rows = keys.select(list(table.key)).to_pylist()
+    return Or(tuple(And(tuple(Is(name, "=", row[name]) for name in table.key)) for row in rows))
+
+
+def _some(table: Table, wanted: set[str]) -> tuple[str, ...]:
+    # A scan of no columns has no row count in Arrow, so the key is always among them.
+    return tuple(name for name in table.columns if name in wanted or name in table.key)
+
+
+def _set(found: pa.Table, plan: Patch) -> pa.Table:
+    for name, value in plan.values.items():
+        declared = plan.table.schema.field(name)
+        at = found.schema.get_field_index(name)
+        found = found.set_column(at, declared, pa.repeat(pa.scalar(value, declared.type), found.num_rows))
+    return found

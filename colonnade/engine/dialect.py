@@ -1,0 +1,150 @@
+"""How an SQL database spells things, as data. One implementation (``relational``) serves all of them.
+
+Values are always bound. What a dialect holds is text with named gaps, so that a new database is a new value of this class
+and not a new class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from colonnade.schemas.kinds import Column
+from colonnade.schemas.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class JsonSpelling:
+    """How a place inside JSON is looked at. Gaps: ``{column}``, ``{path}`` (a bound value) and ``{value}`` (another)."""
+
+    path: str
+    """Format of a path, each step through ``step``: ``$`` and the steps."""
+    step: str
+    """One step of it; the gap is ``{key}``."""
+    kind: str
+    """Expression for the JSON type at a path, null where there is nothing."""
+    text: str
+    """Expression for the value at a path as text, unquoted."""
+    strings: tuple[str, ...]
+    """What ``kind`` says of a text."""
+    numbers: tuple[str, ...]
+    """What ``kind`` says of a number."""
+    booleans: tuple[str, ...]
+    """What ``kind`` says of a boolean."""
+    null: str
+    """What ``kind`` says of JSON null."""
+    number: str
+    """Expression that casts ``{text}`` to a number."""
+    has_text: str
+    """Condition: the array at a path has a text equal to the value; null where there is no array."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """The spelling of one SQL database."""
+
+    name: str
+    """The name that sqlglot gives it."""
+    types: Mapping[str, str]
+    """Kind -> type; ``vector`` has the gap ``{size}``."""
+    json: JsonSpelling | None = None
+    quote: str = '"{name}"'
+    placeholder: str = "?"
+    mastra_names: bool = False
+    """Whether tables carry Mastra's names (server databases) or the logical ones."""
+    upsert: str = "INSERT INTO {table} ({columns}) {source} ON CONFLICT ({key}) DO UPDATE SET {changes}{unless}"
+    incoming: str = "excluded.{column}"
+    order: str = "{column} {direction} NULLS {nulls}"
+    page: str = " LIMIT {limit} OFFSET {offset}"
+    no_limit: str = "9223372036854775807"
+    bucket: str = ""
+    """Timestamp ``{column}`` cut down to ``{micros}`` since the epoch."""
+    functions: Mapping[str, str] | None = None
+    """Function of ``Summarize`` -> expression with the gap ``{column}``."""
+    array: str | None = None
+    """Condition that ``{column}`` is one of a bound array; without it every value is bound by itself."""
+    payload: str = ""
+    """What follows the type of a payload column."""
+
+    def ident(self, name: str) -> str:
+        """A quoted identifier. Names come from schemas, never from users; a quote within is refused all the same."""
+        if '"' in name or "\0" in name:
+            raise ValueError(f"{name!r} is no name of a table or column")
+        return self.quote.format(name=name)
+
+    def table(self, table: Table) -> str:
+        """The table's quoted physical name."""
+        return self.ident(table.facts.mastra if self.mastra_names else table.name)
+
+    def type_of(self, column: Column) -> str:
+        """The SQL type of a column."""
+        return self.types[column.kind.name].format(size=column.kind.size)
+
+
+DUCKDB: Final = Dialect(
+    name="duckdb",
+    types={
+        # uuid is text too: a filter with a value that is no UUID is then false, not an error.
+        "text": "VARCHAR",
+        "uuid": "VARCHAR",
+        # Text and not JSON: the JSON type compresses no better, and VARIANT explodes on sparse keys.
+        "json": "VARCHAR",
+        "integer": "INTEGER",
+        "bigint": "BIGINT",
+        "float": "DOUBLE",
+        "boolean": "BOOLEAN",
+        "timestamp": "TIMESTAMP WITH TIME ZONE",
+        "binary": "BLOB",
+        "vector": "FLOAT[{size}]",
+    },
+    json=JsonSpelling(
+        path="${steps}",
+        step='."{key}"',
+        kind="json_type({column}, {path})",
+        text="json_extract_string({column}, {path})",
+        strings=("VARCHAR",),
+        numbers=("BIGINT", "UBIGINT", "HUGEINT", "DOUBLE"),
+        booleans=("BOOLEAN",),
+        null="NULL",
+        number="TRY_CAST({text} AS DOUBLE)",
+        has_text=(
+            "CASE json_type({column}, {path}) WHEN 'ARRAY' THEN len(list_filter(CAST(json_extract({column}, {path}) AS "
+            "JSON[]), lambda item: json_type(item) = 'VARCHAR' AND json_extract_string(item, '$') = {value})) > 0 END"
+        ),
+    ),
+    bucket="make_timestamptz(epoch_us({column}) - ((epoch_us({column}) % {micros}) + {micros}) % {micros})",
+    functions={
+        "count": "count({column})",
+        "sum": "sum({column})",
+        "min": "min({column})",
+        "max": "max({column})",
+        "mean": "avg({column})",
+        "p50": "quantile_cont({column}, 0.5)",
+        "p95": "quantile_cont({column}, 0.95)",
+        "p99": "quantile_cont({column}, 0.99)",
+    },
+    array="{column} IN (SELECT unnest({values}))",
+    # Auto compression never picks zstd for texts of about 1 KB; it more than halves them.
+    payload=" USING COMPRESSION zstd",
+)
+
+SQLITE: Final = Dialect(
+    name="sqlite",
+    types={
+        "text": "TEXT",
+        "uuid": "TEXT",
+        "json": "TEXT",
+        "integer": "INTEGER",
+        "bigint": "INTEGER",
+        "float": "REAL",
+        "boolean": "INTEGER",
+        # Microseconds since the epoch: exact, and in order as integers.
+        "timestamp": "INTEGER",
+        "binary": "BLOB",
+        "vector": "BLOB",
+    },
+)
+
+DIALECTS: Final[Mapping[str, Dialect]] = {"duckdb": DUCKDB, "sqlite": SQLITE}
+"""Every dialect by name."""

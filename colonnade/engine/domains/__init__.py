@@ -1,0 +1,1 @@
+"""The five domains of the storage API, each written once, for all stores and both colours."""

@@ -1,0 +1,177 @@
+"""Check a plan against its table's schema and bring its values into stored form, once, before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+
+from colonnade.engine.plan import (
+    Among,
+    And,
+    At,
+    Bucket,
+    Delete,
+    Filter,
+    Is,
+    Not,
+    Null,
+    OneOf,
+    Or,
+    Patch,
+    Plan,
+    Put,
+    Scan,
+    Summarize,
+    each_leaf,
+)
+from colonnade.errors import InvalidInput
+from colonnade.schemas.check import check
+from colonnade.schemas.kinds import NUMERIC
+from colonnade.schemas.records import spell_value
+from colonnade.schemas.table import Table
+
+P = TypeVar("P", Scan, Summarize)
+
+
+def normalize(plan: Plan) -> Plan:
+    """The plan with every value in stored form; ``InvalidInput`` names what is wrong with it."""
+    table = plan.table
+    match plan:
+        case Put():
+            return replace(plan, data=check(table, plan.data))
+        case Patch():
+            return replace(plan, where=_filter(plan.where, table), values=_values(plan, table))
+        case Delete():
+            return replace(plan, where=_filter(plan.where, table))
+        case Scan():
+            return _scan(plan)
+        case Summarize():
+            _summary(plan)
+            return replace(plan, where=_filter(plan.where, table))
+    raise InvalidInput(f"{type(plan).__name__} is no plan")
+
+
+def _scan(plan: Scan) -> Scan:
+    table = plan.table
+    for name in (*(term.column for term in plan.order), *plan.projection):
+        table.column(name)
+    if plan.limit is not None and plan.limit < 0 or plan.offset < 0:
+        raise InvalidInput(f"limit and offset must be >= 0, not {plan.limit} and {plan.offset}")
+    if len(set(plan.projection)) != len(plan.projection) or not plan.projection:
+        raise InvalidInput("a scan gives at least one column, and each only once")
+    return plan.but(where=_filter(plan.where, table))
+
+
+def _values(plan: Patch, table: Table) -> dict[str, object]:
+    values = {name: spell_value(table, name, value) for name, value in plan.values.items()}
+    if not values:
+        raise InvalidInput(f"nothing to change in {table.name}: give at least one value")
+    if fixed := values.keys() & set(table.key):
+        raise InvalidInput(f"{', '.join(sorted(fixed))} identifies a row of {table.name} and cannot be changed")
+    if missing := [name for name, value in values.items() if value is None and not table.columns[name].nullable]:
+        raise InvalidInput(f"{table.name}: {', '.join(missing)} cannot be null")
+    return values
+
+
+def _summary(plan: Summarize) -> None:
+    names = []
+    for term in plan.by:
+        names.append(term.column if isinstance(term, Bucket) else term)
+        if isinstance(term, Bucket) and plan.table.column(term.column).kind.name != "timestamp":
+            raise InvalidInput(f"{term.column} is no timestamp, so it cannot be cut into buckets")
+    for measure in plan.measures:
+        names.append(measure.name)
+        if measure.column is None:
+            if measure.function != "count":
+                raise InvalidInput(f"{measure.function} needs a column")
+            continue
+        kind = plan.table.column(measure.column).kind.name
+        ordered = kind in {"text", "uuid", "timestamp"} and measure.function in ("min", "max")
+        if measure.function != "count" and kind not in NUMERIC and not ordered:
+            raise InvalidInput(f"{measure.function} of {measure.column} makes no sense: it is {kind}")
+    for name in names[: len(plan.by)]:
+        plan.table.column(name)
+    if len(set(names)) != len(names) or not names:
+        raise InvalidInput("a summary gives at least one column, and each only once: name its measures")
+
+
+def _filter(filter: Filter, table: Table) -> Filter:
+    return each_leaf(filter, lambda leaf: _leaf(leaf, table))
+
+
+def _leaf(filter: Filter, table: Table) -> Filter:
+    match filter:
+        case Is(At(column)) | Null(At(column)):
+            if table.column(column).kind.name != "json":
+                raise InvalidInput(f"{column} of {table.name} is no JSON column, so there is no place inside it")
+            return filter
+        case Is(str() as name, "has", _):
+            raise InvalidInput(f"'has' looks into JSON: write Is(At({name!r}), 'has', ...)")
+        case Is(str() as name, op, value):
+            return Is(name, op, spell_value(table, name, value))
+        case OneOf(name, values):
+            return OneOf(name, tuple(spell_value(table, name, value) for value in values))
+        case Among(name, scan, of):
+            if table.column(name).kind != scan.table.column(of).kind:
+                raise InvalidInput(f"{name} and {of} are of different kinds")
+            return Among(name, _scan(scan.but(columns=(of,))), of)
+        case Null(str() as name):
+            table.column(name)
+            return filter
+    raise InvalidInput(f"{filter!r} is no filter")
+
+
+def named_columns(filter: Filter) -> set[str]:
+    """The columns that a filter looks at."""
+    match filter:
+        case Is(place) | Null(place):
+            return {place.column if isinstance(place, At) else place}
+        case OneOf(name) | Among(name):
+            return {name}
+        case Not(of):
+            return named_columns(of)
+        case And(parts) | Or(parts):
+            return set().union(*(named_columns(part) for part in parts))
+    return set()
+
+
+def rename(plan: P, table: Table, names: dict[str, str]) -> P:
+    """The same plan over another table, with columns renamed."""
+
+    def to(name: str) -> str:
+        return names.get(name, name)
+
+    where = each_leaf(plan.where, lambda leaf: _rename(leaf, to))
+    if isinstance(plan, Scan):
+        return plan.but(
+            table=table,
+            where=where,
+            order=tuple(replace(term, column=to(term.column)) for term in plan.order),
+            columns=tuple(map(to, plan.projection)),
+        )
+    return replace(
+        plan,
+        table=table,
+        where=where,
+        by=tuple(to(term) if isinstance(term, str) else replace(term, column=to(term.column)) for term in plan.by),
+        measures=tuple(replace(m, column=to(m.column)) if m.column else m for m in plan.measures),
+    )
+
+
+def _rename(filter: Filter, to: Callable[[str], str]) -> Filter:
+    match filter:
+        case Is(At(column, path), op, value):
+            return Is(At(to(column), path), op, value)
+        case Is(str() as name, op, value):
+            return Is(to(name), op, value)
+        case Null(At(column, path)):
+            return Null(At(to(column), path))
+        case Null(str() as name):
+            return Null(to(name))
+        case OneOf(name, values):
+            return OneOf(to(name), values)
+        case Among(name, scan, of):
+            return Among(to(name), scan, of)
+    return filter

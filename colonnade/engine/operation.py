@@ -1,0 +1,161 @@
+"""One code, two colours: domain operations are generators of plans, run by blocking and by async stores alike.
+
+``@operation`` turns a generator method into a method that blocks on a sync store and that is awaited on an async one;
+type checkers see the right colour of each. ``expand`` is the one loop that both drivers share: it takes the steps of an
+operation, has each plan rewritten for its store, and yields only what a store runs natively.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Coroutine, Generator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import update_wrapper
+from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
+from uuid import uuid4
+
+import pyarrow as pa
+
+from colonnade.engine.abilities import Route, perform
+from colonnade.engine.normalize import named_columns
+from colonnade.engine.plan import TRUE, Delete, Plan, Put, Scan, Steps
+from colonnade.schemas import STORED
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Sync:
+    """The colour of methods that block and return."""
+
+
+class Async:
+    """The colour of methods that are awaited."""
+
+
+C = TypeVar("C", Sync, Async)
+
+
+class Runner(Protocol):
+    """Runs the steps of operations on the store that keeps a domain."""
+
+    def run(self, steps: Callable[[], Steps[Any]], domain: str, *, atomic: bool) -> Any:
+        """Run steps, again from their start where others got in between; awaitable if the runner is async."""
+
+
+class Clock:
+    """The time in UTC, in microseconds, strictly increasing within a process."""
+
+    def __init__(self) -> None:
+        self._last = datetime.min.replace(tzinfo=UTC)
+        self._lock = threading.Lock()
+
+    def now(self) -> datetime:
+        """A time later than every one given before."""
+        with self._lock:
+            self._last = max(datetime.now(UTC), self._last + timedelta(microseconds=1))
+            return self._last
+
+
+def new_id() -> str:
+    """A fresh identifier (UUID 4)."""
+    return str(uuid4())
+
+
+class Domain(Generic[C]):
+    """One domain of the storage API, over whichever store keeps it."""
+
+    name: ClassVar[str]
+
+    def __init__(self, runner: Runner, clock: Clock) -> None:
+        self._runner = runner
+        self._clock = clock
+
+
+class operation(Generic[P, R]):  # noqa: N801 - it is used as a decorator
+    """A generator method of a domain as a method of its store's colour.
+
+    ``atomic`` operations read and then write what depends on it: they run in a transaction, or their writes are
+    compared-and-set against what they read, and they run again from their start when others got in between.
+    """
+
+    def __init__(self, steps: Callable[Concatenate[Any, P], Steps[R]], *, atomic: bool = False) -> None:
+        self.steps = steps
+        self.atomic = atomic
+        update_wrapper(self, steps)  # type: ignore[arg-type]  # it documents itself like the steps it wraps
+
+    @overload
+    def __get__(self, domain: None, owner: type) -> operation[P, R]: ...
+    @overload
+    def __get__(self, domain: Domain[Sync], owner: type) -> Callable[P, R]: ...
+    @overload
+    def __get__(self, domain: Domain[Async], owner: type) -> Callable[P, Coroutine[Any, Any, R]]: ...
+    def __get__(self, domain: Domain[Any] | None, owner: type) -> Any:
+        """The method, bound to its domain."""
+        if domain is None:
+            return self
+
+        def call(*args: P.args, **kwargs: P.kwargs) -> Any:
+            return domain._runner.run(lambda: self.steps(domain, *args, **kwargs), domain.name, atomic=self.atomic)
+
+        return update_wrapper(call, self.steps)
+
+
+def atomic(steps: Callable[Concatenate[Any, P], Steps[R]]) -> operation[P, R]:
+    """An operation whose reads and writes happen as one."""
+    return operation(steps, atomic=True)
+
+
+def clear_all(domain: str) -> Steps[None]:
+    """Delete every row of every table of a domain."""
+    for table in STORED:
+        if table.domain == domain:
+            yield Delete(table, TRUE)
+
+
+class Guard:
+    """Optimistic concurrency for stores without transactions.
+
+    It remembers the rows that an attempt read by key, and has every later ``Put`` into the same table compared and set
+    against them: a row that was read must be stored as it was read, one that was not found must still be missing.
+    """
+
+    def __init__(self) -> None:
+        self._read: dict[str, pa.Table] = {}
+
+    def before(self, plan: Plan) -> Plan:
+        """The plan with what it may rely on."""
+        if isinstance(plan, Put) and plan.expect is None and plan.table.name in self._read:
+            return replace(plan, expect=self._read[plan.table.name])
+        return plan
+
+    def after(self, plan: Plan, answer: Any) -> None:
+        """Remember what a scan by key found."""
+        if not isinstance(plan, Scan) or plan.table.facts.reading_of:
+            return
+        columns = named_columns(plan.where)
+        if columns and columns <= set(plan.table.key) <= set(plan.projection):
+            known = self._read.get(plan.table.name, answer.slice(0, 0))
+            both = [name for name in known.column_names if name in answer.column_names]
+            self._read[plan.table.name] = pa.concat_tables([known.select(both), answer.select(both)])
+
+
+Natives = Generator[tuple[Any, Plan], Any, R]
+"""Yields a store with a plan that it runs natively, is sent the answer; returns what the operation returns."""
+
+
+def expand(steps: Steps[R], route: Route, guard: Guard | None = None) -> Natives[R]:
+    """The steps of an operation as native plans, each with the store that keeps its table."""
+    answer: Any = None
+    while True:
+        try:
+            plan = steps.send(answer)
+        except StopIteration as stop:
+            result: R = stop.value
+            return result
+        if guard is not None:
+            plan = guard.before(plan)
+        answer = yield from perform(plan, route)
+        if guard is not None:
+            guard.after(plan, answer)

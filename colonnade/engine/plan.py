@@ -1,0 +1,317 @@
+"""The narrow waist: five verbs over Arrow tables, and nothing else.
+
+Domains and queries are written once, on top of these; stores once, below. Plans are frozen values: they can be built,
+compared, printed and routed without a store. The rules that hold on every store:
+
+- nulls sort last in both directions unless an order says ``nulls_first``; text compares by code point;
+- every order is completed by the table's key, so pages are stable;
+- an empty one-of is false; comparison with null is null, and NOT keeps it null; a filter keeps a row only where it is true;
+- timestamps are microseconds in UTC, bigint is int64 in full;
+- ``Put`` is an upsert by key and the last row of a key wins, with two exceptions that the schema states: a column written
+  ``once`` keeps its stored value, and a row whose ``final`` column is set is never replaced by one where it is null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal, TypeVar
+
+import pyarrow as pa
+
+from colonnade.errors import InvalidInput
+from colonnade.schemas.table import Table
+
+Comparison = Literal["=", "!=", "<", "<=", ">", ">=", "has"]
+Function = Literal["count", "sum", "min", "max", "mean", "p50", "p95", "p99"]
+
+
+class Filter:
+    """A condition on a row: true, false or null (unknown). Combine with ``&``, ``|`` and ``~``."""
+
+    __slots__ = ()
+
+    def __and__(self, other: Filter) -> Filter:
+        return And((*_parts(And, self), *_parts(And, other)))
+
+    def __or__(self, other: Filter) -> Filter:
+        return Or((*_parts(Or, self), *_parts(Or, other)))
+
+    def __invert__(self) -> Filter:
+        return Not(self)
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """A place inside a JSON column: ``At("metadata", ("user", "plan"))``. The empty path is the whole value."""
+
+    column: str
+    path: tuple[str | int, ...] = ()
+
+
+Place = str | At
+
+
+@dataclass(frozen=True, slots=True)
+class Is(Filter):
+    """Compare a place with a value.
+
+    At a place inside JSON, ``=`` and ``!=`` are typed deep equality (``1`` is not ``"1"`` or ``True``), the orderings hold
+    between numbers or between texts and are null otherwise, and ``has`` asks whether an array there has such an element.
+    A missing place is null.
+    """
+
+    place: Place
+    op: Comparison
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf(Filter):
+    """Whether a column equals one of some values."""
+
+    column: str
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Among(Filter):
+    """Whether a column equals ``of`` in some row that a scan gives: a semi-join."""
+
+    column: str
+    scan: Scan
+    of: str
+
+
+@dataclass(frozen=True, slots=True)
+class Null(Filter):
+    """Whether a place is null; inside JSON, missing or JSON null. Never null itself."""
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Not(Filter):
+    """The opposite; null stays null."""
+
+    of: Filter
+
+
+@dataclass(frozen=True, slots=True)
+class And(Filter):
+    """All of the parts; true of none."""
+
+    of: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or(Filter):
+    """Any of the parts; false of none."""
+
+    of: tuple[Filter, ...]
+
+
+TRUE = And(())
+FALSE = Or(())
+
+
+def each_leaf(filter: Filter, leaf: Callable[[Filter], Filter]) -> Filter:
+    """The same filter with every condition that is not ``Not``, ``And`` or ``Or`` replaced by what ``leaf`` makes of it."""
+    match filter:
+        case Not(of):
+            return Not(each_leaf(of, leaf))
+        case And(parts):
+            return And(tuple(each_leaf(part, leaf) for part in parts))
+        case Or(parts):
+            return Or(tuple(each_leaf(part, leaf) for part in parts))
+    return leaf(filter)
+
+
+def _parts(joint: type[And] | type[Or], filter: Filter) -> tuple[Filter, ...]:
+    return filter.of if isinstance(filter, joint) else (filter,)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Sort by a column."""
+
+    column: str
+    descending: bool = False
+    nulls_first: bool = False
+
+
+def asc(column: str) -> Order:
+    """Ascending, nulls last."""
+    return Order(column)
+
+
+def desc(column: str) -> Order:
+    """Descending, nulls last."""
+    return Order(column, descending=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A timestamp column cut down to a multiple of ``width`` since the Unix epoch; null stays null."""
+
+    column: str
+    width: timedelta
+
+    @classmethod
+    def of(cls, column: str, width: str) -> Bucket:
+        """``Bucket.of("startedAt", "1h")``; units are s, m, h and d."""
+        units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+        if len(width) < 2 or width[-1] not in units or not width[:-1].isdecimal() or int(width[:-1]) < 1:
+            raise InvalidInput(f"{width!r} is no width of a bucket; write a number and s, m, h or d, such as '15m'")
+        return cls(column, timedelta(seconds=int(width[:-1]) * units[width[-1]]))
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One number to summarize: ``Measure("sum", "cost")``; ``Measure("count")`` counts rows.
+
+    ``count`` of a column counts what is not null. Quantiles interpolate linearly. Named after function and column
+    unless ``name`` says otherwise.
+    """
+
+    function: Function
+    column: str | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", f"{self.function}_{self.column}" if self.column else self.function)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Put:
+    """Upsert rows by key: ``data`` has exactly the table's columns. Answers how many rows were given.
+
+    With ``expect`` (some columns of rows as they were read, the key among them) it is compare-and-set over all of
+    ``data``: rows that are in ``expect`` must still be stored so, the others must not be stored; otherwise ``Conflict``
+    and nothing is written.
+    """
+
+    table: Table
+    data: pa.Table
+    expect: pa.Table | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Set columns to constants where a filter holds. Answers how many rows changed."""
+
+    table: Table
+    where: Filter
+    values: Mapping[str, Any] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Rows where a filter holds, ordered, cut and projected. Without an order, rows come in any order."""
+
+    table: Table
+    where: Filter = TRUE
+    order: tuple[Order, ...] = ()
+    limit: int | None = None
+    offset: int = 0
+    columns: tuple[str, ...] | None = None
+
+    @property
+    def complete_order(self) -> tuple[Order, ...]:
+        """The order with the key appended, so that equal rows have a place; empty where rows may come in any order."""
+        if not self.order and self.limit is None and not self.offset:
+            return ()
+        named = {order.column for order in self.order}
+        return (*self.order, *(asc(column) for column in self.table.key if column not in named))
+
+    @property
+    def projection(self) -> tuple[str, ...]:
+        """The columns that it gives."""
+        return tuple(self.table.columns) if self.columns is None else self.columns
+
+    def but(self, **changes: Any) -> Scan:
+        """The same scan, changed."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Summarize:
+    """One row a group: the ``by`` columns (a bucket under its column's name), then the measures; sorted by group.
+
+    Without ``by`` it is exactly one row.
+    """
+
+    table: Table
+    by: tuple[str | Bucket, ...] = ()
+    measures: tuple[Measure, ...] = (Measure("count"),)
+    where: Filter = TRUE
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete the rows where a filter holds. Answers how many."""
+
+    table: Table
+    where: Filter
+
+
+Plan = Put | Patch | Scan | Summarize | Delete
+
+R = TypeVar("R")
+Steps = Generator[Plan, Any, R]
+"""What domain operations and questions are: they yield plans and are sent the answers."""
+
+
+def rows(plan: Scan | Summarize) -> Steps[pa.Table]:
+    """Ask for rows, typed: ``found = yield from rows(Scan(...))``."""
+    answer: pa.Table = yield plan
+    return answer
+
+
+def change(plan: Put | Patch | Delete) -> Steps[int]:
+    """Change rows, typed: ``count = yield from change(Delete(...))``."""
+    count: int = yield plan
+    return count
+
+
+def count(table: Table, where: Filter = TRUE) -> Steps[int]:
+    """How many rows there are where a filter holds."""
+    answer = yield from rows(Summarize(table, where=where))
+    total: int = answer.column("count")[0].as_py()
+    return total
+
+
+def is_equal(**values: object) -> Filter:
+    """All columns equal to their values, for those that are not ``None``: the usual optional arguments."""
+    return And(tuple(Is(column, "=", value) for column, value in values.items() if value is not None))
+
+
+def between(
+    column: str,
+    start: datetime | None,
+    end: datetime | None,
+    *,
+    start_exclusive: bool = False,
+    end_exclusive: bool = False,
+) -> Filter:
+    """A column within a range of time, inclusive unless said otherwise, open where an end is ``None``."""
+    parts: list[Filter] = []
+    if start is not None:
+        parts.append(Is(column, ">" if start_exclusive else ">=", start))
+    if end is not None:
+        parts.append(Is(column, "<" if end_exclusive else "<=", end))
+    return And(tuple(parts))
+
+
+def after(order: tuple[Order, ...], last: tuple[Any, ...]) -> Filter:
+    """The rows that come after the row with these values in an order: the next keyset page.
+
+    The columns must hold no nulls (identifiers and start times do not).
+    """
+    parts: list[Filter] = []
+    for place, (term, value) in enumerate(zip(order, last, strict=True)):
+        same = [Is(before.column, "=", known) for before, known in zip(order[:place], last, strict=False)]
+        parts.append(And((*same, Is(term.column, "<" if term.descending else ">", value))))
+    return Or(tuple(parts))

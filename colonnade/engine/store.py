@@ -1,0 +1,209 @@
+"""What a store is: a handful of methods below the waist, in a blocking and a native async form, and how steps run on it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from typing import Any, ClassVar, TypeVar
+
+import pyarrow as pa
+
+from colonnade.engine.abilities import Abilities, Route, native_scan, perform
+from colonnade.engine.operation import Guard, Natives, expand
+from colonnade.engine.plan import Delete, Patch, Plan, Put, Scan, Steps, Summarize
+from colonnade.errors import Conflict, Unsupported
+from colonnade.schemas.table import Table
+
+R = TypeVar("R")
+
+PATIENCE = 30.0
+"""Seconds for which an atomic operation that keeps meeting others is run again, before ``Conflict`` is raised."""
+
+
+class Store:
+    """A store with a blocking driver. Plans arrive normalized, and only those that ``abilities`` promises.
+
+    A store writes ``init``, ``scan``, ``put``, ``delete`` and ``close``; the rest as far as it has the ability.
+    """
+
+    abilities: ClassVar[Abilities] = Abilities()
+    label: str = "store"
+
+    def init(self) -> None:
+        """Make what is missing (tables, indexes) and migrate what is older. Called once, by ``colonnade.open``."""
+
+    def close(self) -> None:
+        """Release the store. Closing twice does nothing."""
+
+    def scan(self, plan: Scan) -> pa.Table:
+        """The rows, in the plan's columns, in the schema's Arrow types."""
+        raise NotImplementedError
+
+    def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
+        """The same rows as a stream, for results that do not fit into memory."""
+        yield from self.scan(plan).to_batches()
+
+    def put(self, plan: Put) -> int:
+        """Upsert by the rules of ``Put``; the keys within ``data`` may repeat."""
+        raise NotImplementedError
+
+    def delete(self, plan: Delete) -> int:
+        """Delete; without the ability, only by key."""
+        raise NotImplementedError
+
+    def patch(self, plan: Patch) -> int:
+        """Set columns to constants."""
+        raise Unsupported(f"{self} does not patch")
+
+    def summarize(self, plan: Summarize) -> pa.Table:
+        """Groups and measures, sorted by group."""
+        raise Unsupported(f"{self} does not summarize")
+
+    def transaction(self) -> AbstractContextManager[Store]:
+        """A session in which plans are one: committed at its end, rolled back on an error; ``Conflict`` if others won."""
+        raise Unsupported(f"{self} has no transactions")
+
+    def sql(self, query: str, parameters: Any) -> pa.RecordBatchReader | None:
+        """User SQL, checked already, over the logical tables; ``None`` where the store speaks no SQL of its own."""
+        return None
+
+    def execute(self, plan: Plan) -> Any:
+        """Run one native plan."""
+        match plan:
+            case Scan():
+                return self.scan(plan)
+            case Summarize():
+                return self.summarize(plan)
+            case Put():
+                return self.put(plan)
+            case Patch():
+                return self.patch(plan)
+            case Delete():
+                return self.delete(plan)
+
+    def __str__(self) -> str:
+        return self.label
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.label}>"
+
+
+class AsyncStore:
+    """A store whose driver is natively async: the same few methods, awaited."""
+
+    abilities: ClassVar[Abilities] = Abilities()
+    label: str = "store"
+
+    async def init(self) -> None:
+        """Make what is missing and migrate what is older."""
+
+    async def close(self) -> None:
+        """Release the store."""
+
+    async def execute(self, plan: Plan) -> Any:
+        """Run one native plan."""
+        raise NotImplementedError
+
+    def transaction(self) -> AbstractAsyncContextManager[AsyncStore]:
+        """A session in which plans are one."""
+        raise Unsupported(f"{self} has no transactions")
+
+    def __str__(self) -> str:
+        return self.label
+
+
+AnyStore = Store | AsyncStore
+
+
+def run(steps: Callable[[], Steps[R]], route: Route, keeper: Store | None, *, atomic: bool = False) -> R:
+    """Run an operation on blocking stores.
+
+    ``keeper`` is the store whose domain it belongs to: an atomic operation is one transaction of it, or guarded by
+    compare-and-set, and runs again from its start on ``Conflict``.
+    """
+    for pause in pauses():
+        try:
+            if atomic and keeper is not None and keeper.abilities.transactions:
+                with keeper.transaction() as session:
+                    return _drive(expand(steps(), _instead(route, keeper, session)))
+            return _drive(expand(steps(), route, Guard() if atomic else None))
+        except Conflict:
+            if pause is None:
+                raise
+            time.sleep(pause)
+    raise AssertionError("unreachable: pauses() ends with None")
+
+
+async def run_async(
+    steps: Callable[[], Steps[R]], route: Route, keeper: AnyStore | None, *, atomic: bool = False
+) -> R:
+    """Run an operation without blocking the event loop: awaited natively, or in a thread, once for the operation."""
+    if isinstance(keeper, Store):
+        return await asyncio.to_thread(run, steps, route, keeper, atomic=atomic)
+    for pause in pauses():
+        try:
+            if atomic and keeper is not None and keeper.abilities.transactions:
+                async with keeper.transaction() as session:
+                    return await _drive_async(expand(steps(), _instead(route, keeper, session)))
+            return await _drive_async(expand(steps(), route, Guard() if atomic else None))
+        except Conflict:
+            if pause is None:
+                raise
+            await asyncio.sleep(pause)
+    raise AssertionError("unreachable: pauses() ends with None")
+
+
+def stream(plan: Scan, route: Route) -> Iterator[pa.RecordBatch]:
+    """The rows of a scan as a stream where its store can, at once where something must be folded first."""
+    direct = native_scan(plan, route)
+    if direct is None:
+        yield from _drive(perform(plan, route)).to_batches()
+    else:
+        store, scan = direct
+        yield from store.batches(scan)
+
+
+def pauses() -> Iterator[float | None]:
+    """Seconds to wait between tries: short, growing, random; ``None`` when patience is at its end."""
+    begun = time.monotonic()
+    step = 0.001
+    while time.monotonic() - begun < PATIENCE:
+        yield random.uniform(0, step)
+        step = min(step * 2, 0.25)
+    yield None
+
+
+def _instead(route: Route, keeper: Any, session: Any) -> Route:
+    def within(table: Table) -> Any:
+        store = route(table)
+        return session if store is keeper else store
+
+    return within
+
+
+def _drive(natives: Natives[R]) -> R:
+    answer: Any = None
+    while True:
+        try:
+            store, plan = natives.send(answer)
+        except StopIteration as stop:
+            result: R = stop.value
+            return result
+        answer = store.execute(plan)
+
+
+async def _drive_async(natives: Natives[R]) -> R:
+    answer: Any = None
+    while True:
+        try:
+            store, plan = natives.send(answer)
+        except StopIteration as stop:
+            result: R = stop.value
+            return result
+        if isinstance(store, Store):
+            answer = await asyncio.to_thread(store.execute, plan)
+        else:
+            answer = await store.execute(plan)

@@ -1,0 +1,1 @@
+"""The stores, each alone in its module; its driver is imported nowhere else."""

@@ -1,0 +1,230 @@
+"""One plain DuckDB file, for one process: ``duckdb:///agent.db``.
+
+Each plan runs on a cursor of its own thread. Writes of one process take turns, since DuckDB would otherwise let one of
+two that meet fail; what another connection of the same file did in the meantime shows as ``Conflict`` and is tried again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, Final, TypeVar
+
+import duckdb
+import pyarrow as pa
+
+from colonnade.engine import fold
+from colonnade.engine.abilities import Abilities
+from colonnade.engine.dialect import DUCKDB
+from colonnade.engine.plan import Delete, OneOf, Patch, Put, Scan, Summarize
+from colonnade.engine.relational import Renderer, Statement
+from colonnade.engine.store import Store
+from colonnade.engine.stores import duckdb_file
+from colonnade.errors import Conflict, QueryError, StoreClosed, StoreError, StoreReadOnly
+
+R = TypeVar("R")
+
+ABILITIES: Final = Abilities(
+    transactions=True,
+    filters=True,
+    json_equal=True,
+    json_has=True,
+    semijoin=True,
+    order=True,
+    aggregates=frozenset(DUCKDB.functions or ()),
+    patch=True,
+    delete=True,
+)
+BATCH: Final = 65_536
+"""Rows in a batch of a stream."""
+
+
+class Session(Store):
+    """Plans on one cursor: a thread's own, or that of a transaction."""
+
+    abilities: ClassVar[Abilities] = ABILITIES
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, label: str) -> None:
+        self.cursor = cursor
+        self.label = label
+
+    def query(self, statement: Statement, schema: pa.Schema) -> pa.Table:
+        """Rows of a statement, in the types of a schema."""
+        with translated(self.label):
+            found = self.cursor.sql(statement.sql, params=list(statement.parameters)).to_arrow_table()
+        return found.cast(schema)
+
+    def change(self, statement: Statement) -> int:
+        """Run a statement that changes rows; how many."""
+        with translated(self.label):
+            done = self.cursor.execute(statement.sql, list(statement.parameters)).fetchone()
+        return int(done[0]) if done else 0
+
+    def scan(self, plan: Scan) -> pa.Table:
+        """``SELECT``, into Arrow without a copy."""
+        return self.query(Renderer(DUCKDB).scan(plan), projected(plan))
+
+    def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
+        """``SELECT`` as a stream, on a cursor of its own: an open result owns its connection."""
+        statement = Renderer(DUCKDB).scan(plan)
+        cursor = self.cursor.cursor()
+        try:
+            with translated(self.label):
+                reader = cursor.sql(statement.sql, params=list(statement.parameters)).to_arrow_reader(BATCH)
+            for batch in reader:
+                yield batch.cast(projected(plan))
+        finally:
+            cursor.close()
+
+    def summarize(self, plan: Summarize) -> pa.Table:
+        """``SELECT`` with ``GROUP BY``."""
+        fields = [plan.table.schema.field(fold.name_of(term)) for term in plan.by]
+        fields += [pa.field(m.name, fold.measure_type(m, plan.table)) for m in plan.measures]
+        return self.query(Renderer(DUCKDB).summarize(plan), pa.schema(fields))
+
+    def put(self, plan: Put) -> int:
+        """``INSERT ... ON CONFLICT`` from Arrow, in one statement."""
+        if plan.expect is not None:
+            keys = fold.key_of(plan.table, plan.data).to_pylist()
+            stored = self.scan(Scan(plan.table, _lead(plan, keys), columns=tuple(plan.expect.column_names)))
+            if not fold.is_unchanged(plan, stored):
+                raise Conflict(f"rows of {plan.table.name} changed since they were read")
+        data = fold.collapse(plan.table, plan.data)
+        self.cursor.register("incoming", data)
+        try:
+            self.change(Renderer(DUCKDB).put_from(plan.table, "incoming"))
+        finally:
+            self.cursor.unregister("incoming")
+        return int(plan.data.num_rows)
+
+    def patch(self, plan: Patch) -> int:
+        """``UPDATE``."""
+        return self.change(Renderer(DUCKDB).patch(plan))
+
+    def delete(self, plan: Delete) -> int:
+        """``DELETE``."""
+        return self.change(Renderer(DUCKDB).delete(plan))
+
+
+class DuckDBStore(Store):
+    """One DuckDB file, or a database in memory where ``path`` is ``None``."""
+
+    abilities: ClassVar[Abilities] = ABILITIES
+
+    def __init__(
+        self, path: Path | None, *, read_only: bool = False, memory_limit: str | None = None, threads: int | None = None
+    ) -> None:
+        self.path = path
+        self.label = "duckdb::memory:" if path is None else str(path)
+        self.read_only = read_only
+        self._root = duckdb_file.connect(path, read_only=read_only, memory_limit=memory_limit, threads=threads)
+        self._local = threading.local()
+        self._writing = threading.RLock()
+        self._closed = False
+
+    def init(self) -> None:
+        """Make tables and indexes, or bring an older file to this version; nothing where it is up to date."""
+        with self._writing, translated(self.label):
+            duckdb_file.migrate(self._root, self.label, read_only=self.read_only)
+
+    def close(self) -> None:
+        """Close the file; what was committed is in it."""
+        if not self._closed:
+            self._closed = True
+            self._root.close()
+
+    def _session(self) -> Session:
+        if self._closed:
+            raise StoreClosed(f"{self.label} is closed; open it again with colonnade.open()")
+        session = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = Session(self._root.cursor(), self.label)
+        return session
+
+    def _write(self, change: Callable[[Session], R]) -> R:
+        if self.read_only:
+            raise StoreReadOnly(f"{self.label} was opened for reading only")
+        with self._writing:
+            return change(self._session())
+
+    def scan(self, plan: Scan) -> pa.Table:
+        """Rows as of now."""
+        return self._session().scan(plan)
+
+    def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
+        """Rows as of now, as a stream."""
+        return self._session().batches(plan)
+
+    def summarize(self, plan: Summarize) -> pa.Table:
+        """Groups as of now."""
+        return self._session().summarize(plan)
+
+    def put(self, plan: Put) -> int:
+        """Upsert, committed; a guarded one in a transaction."""
+        if plan.expect is None:
+            return self._write(lambda session: session.put(plan))
+        with self.transaction() as session:
+            return session.put(plan)
+
+    def patch(self, plan: Patch) -> int:
+        """Update, committed."""
+        return self._write(lambda session: session.patch(plan))
+
+    def delete(self, plan: Delete) -> int:
+        """Delete, committed."""
+        return self._write(lambda session: session.delete(plan))
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A session whose plans are committed as one, or not at all."""
+        if self.read_only:
+            raise StoreReadOnly(f"{self.label} was opened for reading only")
+        with self._writing:
+            cursor = self._session().cursor.cursor()
+            try:
+                with translated(self.label):
+                    cursor.execute("BEGIN TRANSACTION")
+                try:
+                    yield Session(cursor, self.label)
+                except BaseException:
+                    cursor.execute("ROLLBACK")
+                    raise
+                with translated(self.label):
+                    cursor.execute("COMMIT")
+            finally:
+                cursor.close()
+
+    def sql(self, query: str, parameters: list[Any] | Mapping[str, Any] | None) -> pa.RecordBatchReader:
+        """User SQL in a read-only transaction, as a stream; the engine itself refuses writes and files."""
+        cursor = self._session().cursor.cursor()
+        try:
+            cursor.execute("BEGIN TRANSACTION READ ONLY")
+            return cursor.sql(query, params=parameters or None).to_arrow_reader(BATCH)
+        except duckdb.Error as error:
+            cursor.close()
+            raise QueryError(str(error)) from None
+
+
+def projected(plan: Scan) -> pa.Schema:
+    """The Arrow schema of a scan's answer."""
+    return pa.schema([plan.table.schema.field(name) for name in plan.projection])
+
+
+def _lead(plan: Put, keys: list[str]) -> OneOf:
+    # The first key column narrows enough: is_unchanged() looks at whole keys.
+    return OneOf(plan.table.key[0], tuple({key.split("\0")[0] for key in keys}))
+
+
+@contextmanager
+def translated(label: str) -> Iterator[None]:
+    """DuckDB's errors as ours: a lost race is ``Conflict``, the rest ``StoreError`` with the store's name."""
+    try:
+        yield
+    except duckdb.TransactionException as error:
+        raise Conflict(f"{label}: {error}") from error
+    except duckdb.ConstraintException as error:
+        raise Conflict(f"{label}: {error}") from error
+    except duckdb.Error as error:
+        raise StoreError(f"{label}: {error}") from error

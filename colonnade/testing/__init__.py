@@ -1,0 +1,1 @@
+"""Shipped test kit: the conformance machine, its reference, strategies that follow the schemas."""
