@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
@@ -97,6 +96,8 @@ def store_at(address: str) -> AnyStore:
         return _file(address)
     if scheme == "duckdb":
         return _duckdb(address)
+    from importlib.metadata import entry_points  # a fifth of what `import colonnade` may cost
+
     for found in entry_points(group="colonnade.stores", name=scheme):
         opened: AnyStore = found.load()(address)
         return opened

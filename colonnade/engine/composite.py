@@ -41,7 +41,9 @@ class _Composition:
         if unknown := sorted(set(overrides) - set(DOMAINS)):
             raise InvalidInput(f"no such domain: {', '.join(unknown)}; the domains are {', '.join(DOMAINS)}")
         if default is None and not overrides:
-            raise InvalidInput("colonnade: a storage requires at least one storage source: a default, or a domain's own")
+            raise InvalidInput(
+                "colonnade: a storage requires at least one storage source: a default, or a domain's own"
+            )
         self.id = name
         self._default = default
         self._overrides = dict(overrides)
@@ -60,7 +62,9 @@ class _Composition:
         store = self._overrides.get(domain, self._default)
         if store is None:
             kept = ", ".join(sorted(self._overrides))
-            raise Unsupported(f"no store keeps {domain!r} here, only {kept}; pass default=... or {domain}=... to open()")
+            raise Unsupported(
+                f"no store keeps {domain!r} here, only {kept}; pass default=... or {domain}=... to open()"
+            )
         return store
 
     def route(self, table: Table) -> AnyStore:
@@ -153,9 +157,9 @@ class Storage(_Composition):
     def sql(self, query: str, parameters: list[Any] | Mapping[str, Any] | None = None) -> Any:
         """Ask read-only SQL (DuckDB's) over the logical tables: ``threads``, ``messages``, ``spans``, ``traces`` ...
 
-        Values are bound: ``store.sql("select * from spans where name = ?", ["chat"])``, or ``$name`` with a dict. Gives a
-        ``SqlResult`` with ``.arrow()``, ``.polars()`` and ``.rows()``. ``QueryError`` where the SQL would write or reach
-        outside the store.
+        Values are bound: ``store.sql("select * from spans where name = ?", ["chat"])``, or ``$name`` with a dict.
+        Gives a ``SqlResult`` with ``.arrow()``, ``.polars()`` and ``.rows()``; raises ``QueryError`` where the SQL
+        would write or reach outside the store.
         """
         from colonnade.engine.sql import ask
 
@@ -176,7 +180,7 @@ class Storage(_Composition):
             try:
                 if isinstance(store, Store):
                     store.close()
-            except Exception as error:  # noqa: BLE001 - the others must be closed too; it is raised below
+            except Exception as error:
                 errors.append(error)
         if errors:
             raise errors[0]

@@ -1,7 +1,7 @@
 """How an SQL database spells things, as data. One implementation (``relational``) serves all of them.
 
-Values are always bound. What a dialect holds is text with named gaps, so that a new database is a new value of this class
-and not a new class.
+Values are always bound. What a dialect holds is text with named gaps, so that a new database is a new value of this
+class and not a new class.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from colonnade.schemas.table import Table
 
 @dataclass(frozen=True, slots=True)
 class JsonSpelling:
-    """How a place inside JSON is looked at. Gaps: ``{column}``, ``{path}`` (a bound value) and ``{value}`` (another)."""
+    """How a place inside JSON is looked at. Gaps: ``{column}``, and ``{path}`` and ``{value}``, which are bound."""
 
     path: str
     """Format of a path, each step through ``step``: ``$`` and the steps."""
@@ -64,6 +64,8 @@ class Dialect:
     """Function of ``Summarize`` -> expression with the gap ``{column}``."""
     array: str | None = None
     """Condition that ``{column}`` is one of a bound array; without it every value is bound by itself."""
+    only_identifiers_indexed: bool = False
+    """Whether only look-ups by an identifier get an index, of that one column."""
     payload: str = ""
     """What follows the type of a payload column."""
 
@@ -73,9 +75,13 @@ class Dialect:
             raise ValueError(f"{name!r} is no name of a table or column")
         return self.quote.format(name=name)
 
+    def table_name(self, table: Table) -> str:
+        """The table's physical name."""
+        return table.facts.mastra if self.mastra_names else table.name
+
     def table(self, table: Table) -> str:
         """The table's quoted physical name."""
-        return self.ident(table.facts.mastra if self.mastra_names else table.name)
+        return self.ident(self.table_name(table))
 
     def type_of(self, column: Column) -> str:
         """The SQL type of a column."""
@@ -125,6 +131,9 @@ DUCKDB: Final = Dialect(
         "p99": "quantile_cont({column}, 0.99)",
     },
     array="{column} IN (SELECT unnest({values}))",
+    # Zone maps and the engine's own top-N serve newest-first by name, scope and type: an ART index is never used there,
+    # and every checkpoint writes it anew.
+    only_identifiers_indexed=True,
     # Auto compression never picks zstd for texts of about 1 KB; it more than halves them.
     payload=" USING COMPRESSION zstd",
 )

@@ -11,7 +11,6 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from colonnade.errors import InvalidInput
 from colonnade.engine.plan import (
     Among,
     And,
@@ -29,6 +28,7 @@ from colonnade.engine.plan import (
     Scan,
     Summarize,
 )
+from colonnade.errors import InvalidInput
 from colonnade.schemas.payloads import from_json
 from colonnade.schemas.table import Table
 
@@ -127,9 +127,9 @@ def _by_row(data: pa.Table, place: At, judge: Callable[[Any], bool | None]) -> p
 def walk(value: Any, path: tuple[str | int, ...]) -> Any:
     """The value at a path, or a mark that there is none."""
     for step in path:
-        if isinstance(step, int) and isinstance(value, list) and 0 <= step < len(value):
-            value = value[step]
-        elif isinstance(step, str) and isinstance(value, dict) and step in value:
+        if (isinstance(step, int) and isinstance(value, list) and 0 <= step < len(value)) or (
+            isinstance(step, str) and isinstance(value, dict) and step in value
+        ):
             value = value[step]
         else:
             return _MISSING
@@ -158,7 +158,7 @@ def _compare_json(found: Any, op: str, value: Any) -> bool | None:
             return not same_json(found, value)
         case "has":
             return any(same_json(item, value) for item in found) if isinstance(found, list) else None
-    if _is_number(found) and _is_number(value) or isinstance(found, str) and isinstance(value, str):
+    if (_is_number(found) and _is_number(value)) or (isinstance(found, str) and isinstance(value, str)):
         return _ORDERINGS[op](found, value)
     return None
 
@@ -186,7 +186,8 @@ def summarize(plan: Summarize, data: pa.Table) -> pa.Table:
     for measure in plan.measures:
         column = values.get(measure.name)
         found = [
-            len(pick) if column is None else _measure(measure, column.take(pa.array(pick, pa.int64()))) for pick in picks
+            len(pick) if column is None else _measure(measure, column.take(pa.array(pick, pa.int64())))
+            for pick in picks
         ]
         columns[measure.name] = pa.chunked_array([pa.array(found, measure_type(measure, plan.table))])
     return pa.table(columns)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
-
 from colonnade.engine.plan import (
     Among,
     And,
@@ -57,7 +56,7 @@ def _scan(plan: Scan) -> Scan:
     table = plan.table
     for name in (*(term.column for term in plan.order), *plan.projection):
         table.column(name)
-    if plan.limit is not None and plan.limit < 0 or plan.offset < 0:
+    if (plan.limit is not None and plan.limit < 0) or plan.offset < 0:
         raise InvalidInput(f"limit and offset must be >= 0, not {plan.limit} and {plan.offset}")
     if len(set(plan.projection)) != len(plan.projection) or not plan.projection:
         raise InvalidInput("a scan gives at least one column, and each only once")

@@ -73,7 +73,7 @@ class Domain(Generic[C]):
         self._clock = clock
 
 
-class operation(Generic[P, R]):  # noqa: N801 - it is used as a decorator
+class operation(Generic[P, R]):
     """A generator method of a domain as a method of its store's colour.
 
     ``atomic`` operations read and then write what depends on it: they run in a transaction, or their writes are

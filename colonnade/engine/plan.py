@@ -5,10 +5,11 @@ compared, printed and routed without a store. The rules that hold on every store
 
 - nulls sort last in both directions unless an order says ``nulls_first``; text compares by code point;
 - every order is completed by the table's key, so pages are stable;
-- an empty one-of is false; comparison with null is null, and NOT keeps it null; a filter keeps a row only where it is true;
+- an empty one-of is false; comparison with null is null, NOT keeps it null; a row is kept only where a filter is true;
 - timestamps are microseconds in UTC, bigint is int64 in full;
-- ``Put`` is an upsert by key and the last row of a key wins, with two exceptions that the schema states: a column written
-  ``once`` keeps its stored value, and a row whose ``final`` column is set is never replaced by one where it is null.
+- ``Put`` is an upsert by key and the last row of a key wins, with two exceptions that the schema states: a column
+  written ``once`` keeps its stored value, and a row whose ``final`` column is set is never replaced by one where it is
+  null.
 """
 
 from __future__ import annotations
@@ -57,9 +58,9 @@ Place = str | At
 class Is(Filter):
     """Compare a place with a value.
 
-    At a place inside JSON, ``=`` and ``!=`` are typed deep equality (``1`` is not ``"1"`` or ``True``), the orderings hold
-    between numbers or between texts and are null otherwise, and ``has`` asks whether an array there has such an element.
-    A missing place is null.
+    At a place inside JSON, ``=`` and ``!=`` are typed deep equality (``1`` is not ``"1"`` or ``True``), the orderings
+    hold between numbers or between texts and are null otherwise, and ``has`` asks whether an array there has such an
+    element. A missing place is null.
     """
 
     place: Place
@@ -117,7 +118,7 @@ FALSE = Or(())
 
 
 def each_leaf(filter: Filter, leaf: Callable[[Filter], Filter]) -> Filter:
-    """The same filter with every condition that is not ``Not``, ``And`` or ``Or`` replaced by what ``leaf`` makes of it."""
+    """The same filter, with each condition that joins no others replaced by what ``leaf`` makes of it."""
     match filter:
         case Not(of):
             return Not(each_leaf(of, leaf))

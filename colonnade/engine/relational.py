@@ -1,7 +1,7 @@
 """Plans as SQL: one implementation for every SQL store; the dialect says how it is spelled.
 
-Values are always bound, never pasted. Each gap of a dialect's template that takes a value becomes a placeholder, and the
-value is appended to the parameters at that moment, so text and parameters cannot fall out of step.
+Values are always bound, never pasted. Each gap of a dialect's template that takes a value becomes a placeholder, and
+the value is appended to the parameters at that moment, so text and parameters cannot fall out of step.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from colonnade.engine.plan import (
     Or,
     Order,
     Patch,
-    Put,
     Scan,
     Summarize,
 )
@@ -242,15 +241,24 @@ def create_view(dialect: Dialect, table: Table) -> str:
 
 
 def create_indexes(dialect: Dialect, table: Table) -> list[str]:
-    """DDL of the indexes that the schema asks for: equal columns, then newest first."""
+    """DDL of the indexes that the schema asks for, as far as the dialect's database gains from them."""
+    indexes = [(*index.columns, f"{index.newest} DESC") for index in table.facts.indexes]
+    if dialect.only_identifiers_indexed:
+        leads = dict.fromkeys(index.columns[0] for index in table.facts.indexes)
+        indexes = [(lead,) for lead in leads if table.columns[lead].identifier]
     statements = []
-    for index in table.facts.indexes:
-        name = "_".join([dialect.table(table).strip('"'), *index.columns, index.newest, "idx"]).lower()
-        columns = [*map(dialect.ident, index.columns), f"{dialect.ident(index.newest)} DESC"]
-        statements.append(
-            f"CREATE INDEX IF NOT EXISTS {dialect.ident(name)} ON {dialect.table(table)} ({', '.join(columns)})"
-        )
+    for columns in indexes:
+        name = "_".join([dialect.table_name(table), *(column.split()[0] for column in columns), "idx"]).lower()
+        terms = ", ".join(" ".join([dialect.ident(column.split()[0]), *column.split()[1:]]) for column in columns)
+        statements.append(f"CREATE INDEX IF NOT EXISTS {dialect.ident(name)} ON {dialect.table(table)} ({terms})")
     return statements
+
+
+def ddl(dialect: Dialect, table: Table) -> list[str]:
+    """Every statement that makes a table, with its indexes; of a reading, its view."""
+    if table.facts.reading_of:
+        return [create_view(dialect, table)]
+    return [create_table(dialect, table), *create_indexes(dialect, table)]
 
 
 def rows_of(data: pa.Table) -> list[tuple[Any, ...]]:

@@ -1,8 +1,7 @@
-"""What a store is: a handful of methods below the waist, in a blocking and a native async form, and how steps run on it."""
+"""What a store is: a few methods below the waist, blocking or natively async, and how steps run on it."""
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -63,7 +62,7 @@ class Store:
         raise Unsupported(f"{self} does not summarize")
 
     def transaction(self) -> AbstractContextManager[Store]:
-        """A session in which plans are one: committed at its end, rolled back on an error; ``Conflict`` if others won."""
+        """A session in which plans are one: committed at its end, undone on an error; ``Conflict`` if others won."""
         raise Unsupported(f"{self} has no transactions")
 
     def sql(self, query: str, parameters: Any) -> pa.RecordBatchReader | None:
@@ -137,10 +136,10 @@ def run(steps: Callable[[], Steps[R]], route: Route, keeper: Store | None, *, at
     raise AssertionError("unreachable: pauses() ends with None")
 
 
-async def run_async(
-    steps: Callable[[], Steps[R]], route: Route, keeper: AnyStore | None, *, atomic: bool = False
-) -> R:
+async def run_async(steps: Callable[[], Steps[R]], route: Route, keeper: AnyStore | None, *, atomic: bool = False) -> R:
     """Run an operation without blocking the event loop: awaited natively, or in a thread, once for the operation."""
+    import asyncio  # not before it is used: `import colonnade` is to cost little more than `import pyarrow`
+
     if isinstance(keeper, Store):
         return await asyncio.to_thread(run, steps, route, keeper, atomic=atomic)
     for pause in pauses():
@@ -196,6 +195,8 @@ def _drive(natives: Natives[R]) -> R:
 
 
 async def _drive_async(natives: Natives[R]) -> R:
+    import asyncio
+
     answer: Any = None
     while True:
         try:

@@ -20,7 +20,9 @@ _ATTRIBUTES = field("attributes", JSON, "Attributes of the span, by name.", null
 _STATUS = field("status", JSON, "`{code, message?}`: UNSET 0, OK 1, ERROR 2.", nullable=True)
 _EVENTS = field("events", JSON, "Timed events within the span.", nullable=True, payload=True)
 _LINKS = field("links", JSON, "Links to other spans.", nullable=True, payload=True)
-_OTHER = field("other", JSON, "Further OpenTelemetry fields: dropped counts, trace state ...", nullable=True, payload=True)
+_OTHER = field(
+    "other", JSON, "Further OpenTelemetry fields: dropped counts, trace state ...", nullable=True, payload=True
+)
 _START = field("startTime", BIGINT, "Start, nanoseconds since the Unix epoch.")
 _CREATED = field("createdAt", TIMESTAMP, "When the span was kept.")
 

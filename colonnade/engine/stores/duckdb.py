@@ -1,7 +1,7 @@
 """One plain DuckDB file, for one process: ``duckdb:///agent.db``.
 
 Each plan runs on a cursor of its own thread. Writes of one process take turns, since DuckDB would otherwise let one of
-two that meet fail; what another connection of the same file did in the meantime shows as ``Conflict`` and is tried again.
+two that meet fail; what another connection of the same file did meanwhile shows as ``Conflict`` and is tried again.
 """
 
 from __future__ import annotations
@@ -198,13 +198,36 @@ class DuckDBStore(Store):
 
     def sql(self, query: str, parameters: list[Any] | Mapping[str, Any] | None) -> pa.RecordBatchReader:
         """User SQL in a read-only transaction, as a stream; the engine itself refuses writes and files."""
-        cursor = self._session().cursor.cursor()
+        return _ask(self._session().cursor.cursor(), query, parameters)
+
+
+def sql_over(
+    tables: Mapping[str, pa.Table], query: str, parameters: list[Any] | Mapping[str, Any] | None
+) -> pa.RecordBatchReader:
+    """User SQL over Arrow tables, by name, in a database of its own."""
+    connection = duckdb_file.connect(None, read_only=False, memory_limit=None, threads=None)
+    for name, data in tables.items():
+        connection.register(name, data)
+    return _ask(connection, query, parameters)
+
+
+def _ask(
+    connection: duckdb.DuckDBPyConnection, query: str, parameters: list[Any] | Mapping[str, Any] | None
+) -> pa.RecordBatchReader:
+    try:
+        connection.execute("BEGIN TRANSACTION READ ONLY")
+        reader = connection.sql(query, params=parameters or None).to_arrow_reader(BATCH)
+    except (duckdb.Error, ValueError) as error:
+        connection.close()
+        raise QueryError(str(error)) from None
+
+    def batches() -> Iterator[pa.RecordBatch]:
         try:
-            cursor.execute("BEGIN TRANSACTION READ ONLY")
-            return cursor.sql(query, params=parameters or None).to_arrow_reader(BATCH)
-        except duckdb.Error as error:
-            cursor.close()
-            raise QueryError(str(error)) from None
+            yield from reader
+        finally:
+            connection.close()
+
+    return pa.RecordBatchReader.from_batches(reader.schema, batches())
 
 
 def projected(plan: Scan) -> pa.Schema:

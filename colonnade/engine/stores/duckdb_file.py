@@ -9,7 +9,7 @@ from typing import Final
 import duckdb
 
 from colonnade.engine.dialect import DUCKDB
-from colonnade.engine.relational import create_table, create_view
+from colonnade.engine.relational import create_indexes, create_table, create_view
 from colonnade.errors import InvalidAddress, NotAStore, SchemaTooNew, StoreError, StoreLocked, StoreReadOnly
 from colonnade.schemas import READINGS, STORED, VERSION
 from colonnade.schemas.table import Table
@@ -83,7 +83,7 @@ def migrate(connection: duckdb.DuckDBPyConnection, label: str, *, read_only: boo
         for table in STORED:
             connection.execute(create_table(DUCKDB, table))
             _add_columns(connection, table)
-            for statement in _indexes(table):
+            for statement in create_indexes(DUCKDB, table):
                 connection.execute(statement)
         for reading in READINGS:
             connection.execute(create_view(DUCKDB, reading))
@@ -107,15 +107,3 @@ def _add_columns(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
         if column.name not in known:
             kind = DUCKDB.type_of(column)
             connection.execute(f"ALTER TABLE {DUCKDB.table(table)} ADD COLUMN {DUCKDB.ident(column.name)} {kind}")
-
-
-def _indexes(table: Table) -> list[str]:
-    # Zone maps and the engine's own top-N serve newest-first by name, scope and type; an ART index is never used there
-    # and is rewritten at every checkpoint. Only look-ups by an identifier gain from one.
-    leads = dict.fromkeys(index.columns[0] for index in table.facts.indexes)
-    return [
-        f"CREATE INDEX IF NOT EXISTS {DUCKDB.ident(f'{table.name}_{lead}_idx'.lower())} "
-        f"ON {DUCKDB.table(table)} ({DUCKDB.ident(lead)})"
-        for lead in leads
-        if table.columns[lead].identifier
-    ]

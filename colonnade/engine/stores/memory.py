@@ -1,7 +1,7 @@
 """The reference store: Arrow tables in memory, with ``fold`` as its brain.
 
 It has no transactions but compares and sets, so every atomic operation takes the road that stores without transactions
-take. Its tables are immutable values that are swapped under a lock: a scan sees one state, whatever is written meanwhile.
+take. Its tables are immutable values, swapped under a lock: a scan sees one state, whatever is written meanwhile.
 """
 
 from __future__ import annotations

@@ -1,0 +1,338 @@
+"""The ``colonnade`` command: each command is a few lines over domains, queries and display."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.parse import quote
+
+import cyclopts
+from cyclopts import Parameter
+
+import colonnade
+from colonnade.errors import ColonnadeError, InvalidInput, NotFound
+from colonnade.schemas import TABLES, table_named
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from colonnade.engine.composite import Storage
+
+app: Final = cyclopts.App(
+    name="colonnade",
+    help="What AI agents do, in columns: traces, scores, memory and workflow state, and answers about them.",
+    version=colonnade.__version__,
+    version_flags=["--version"],
+)
+
+Store = Annotated[str, Parameter(help="Path or URL of a store, such as agent.db or duckdb:///agent.db.")]
+Limit = Annotated[int, Parameter(help="How many rows at most.")]
+Since = Annotated[str | None, Parameter(help="Only what began since then: 30m, 24h, 7d, or an ISO 8601 time.")]
+After = Annotated[str | None, Parameter(help="The cursor that an earlier page ended with.")]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command. Errors that colonnade raises on purpose are one message on stderr and exit code 1."""
+    try:
+        app(arguments)
+    except ColonnadeError as error:
+        print(f"colonnade: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except BrokenPipeError:  # `colonnade spans ... | head`
+        sys.stderr.close()
+        raise SystemExit(0) from None
+
+
+@app.command
+def schema(table: str | None = None, /, *, format: str = "md") -> None:
+    """Print the schema of one table, or of all.
+
+    Parameters
+    ----------
+    table
+        Logical name (spans) or Mastra's (mastra_ai_spans); all tables without it.
+    format
+        arrow, json (JSON Schema), md (Markdown), or sql:DIALECT with duckdb or sqlite.
+    """
+    tables = [table_named(table)] if table else list(TABLES.values())
+    if format == "json":
+        from colonnade.schemas.readings import json_schema
+
+        found = [json_schema(each) for each in tables]
+        print(json.dumps(found[0] if table else found, indent=2))
+        return
+    print("\n\n".join(_schema_text(each, format).rstrip() for each in tables))
+
+
+def _schema_text(table: Any, format: str) -> str:
+    if format == "arrow":
+        return f"{table.name}\n{table.schema.to_string(show_schema_metadata=False, show_field_metadata=False)}"
+    if format == "md":
+        from colonnade.schemas.readings import markdown
+
+        return markdown(table)
+    if format.startswith("sql:"):
+        from colonnade.engine.dialect import DIALECTS
+        from colonnade.engine.relational import ddl
+
+        if format[4:] not in DIALECTS:
+            raise InvalidInput(f"no dialect {format[4:]!r}; there are {', '.join(DIALECTS)}")
+        return "\n".join(f"{statement};" for statement in ddl(DIALECTS[format[4:]], table))
+    raise InvalidInput(f"no format {format!r}; there are arrow, json, md and sql:DIALECT")
+
+
+@app.command(name="import")
+def import_(file: Path, /, *, into: Store, batch: str | None = None, scorer: str = "reward") -> None:
+    """Import recorded chat transcripts: runs become threads, traces and scores. Twice is once.
+
+    Parameters
+    ----------
+    file
+        A JSON list or JSON lines of runs: OpenAI message lists, each with a reward.
+    batch
+        Name of the batch of runs; the file's name unless given.
+    scorer
+        Name under which the rewards are kept as scores.
+    """
+    from colonnade.ingest.transcripts import import_file
+
+    with colonnade.open(into) as store, _progress() as progress:
+        task = progress.add_task(f"importing {file.name}", total=None)
+        report = import_file(
+            store,
+            file,
+            batch=batch,
+            scorer=scorer,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    print(
+        f"{report.runs:,} runs are in {into}: {report.threads:,} threads, {report.messages:,} messages, "
+        f"{report.spans:,} spans in {report.traces:,} traces, {report.scores:,} scores."
+    )
+
+
+@app.command
+def passk(store: Store, /, *, scorer: str = "reward", batch: str | None = None) -> None:
+    """Print pass^k (all of k trials succeed) and pass@k (at least one does) over items and trials."""
+    from colonnade.display.terminal import pass_k_table
+
+    with _reading(store) as opened:
+        _console().print(pass_k_table(opened.queries.pass_hat_k(scorer=scorer, batch=batch)))
+
+
+@app.command
+def compare(store: Store, baseline: str, candidate: str, /, *, scorer: str = "reward") -> None:
+    """Compare two batches of runs item by item: means, the paired difference with its interval, regressions."""
+    from colonnade.display.terminal import comparison_view
+
+    with _reading(store) as opened:
+        found = opened.queries.compare(baseline=baseline, candidate=candidate, scorer=scorer)
+        _console().print(comparison_view(found))
+
+
+@app.command
+def demo(*, path: Path = Path("colonnade-demo.db")) -> None:
+    """See it work: a small simulated agent runs two versions of a prompt, and colonnade answers about it."""
+    from colonnade.demo.run import demo as run_demo
+
+    run_demo(path=path, console=_console())
+
+
+@app.command
+def traces(store: Store, /, *, limit: Limit = 20, since: Since = None, after: After = None) -> None:
+    """List traces, newest first: their root spans."""
+    from colonnade.display.terminal import traces_table
+
+    with _reading(store) as opened:
+        page = opened.queries.roots(since=_when(since), limit=limit, after=after)
+        _console().print(traces_table(page.rows))
+        _more(page.cursor)
+
+
+@app.command
+def trace(store: Store, trace_id: str, /) -> None:
+    """Show one trace as a tree."""
+    from colonnade.display.terminal import trace_tree
+
+    with _reading(store) as opened:
+        found = opened.observability.get_trace_light(trace_id=trace_id)
+        if found is None:
+            raise NotFound(f"{store} has no trace {trace_id!r}; `colonnade traces {store}` lists what there is")
+        _console().print(trace_tree(found["spans"]))
+
+
+@app.command
+def spans(
+    store: Store,
+    /,
+    *,
+    name: str | None = None,
+    scope: str | None = None,
+    span_type: str | None = None,
+    trace: str | None = None,
+    parent: str | None = None,
+    since: Since = None,
+    limit: Limit = 20,
+    after: After = None,
+) -> None:
+    """List spans, newest first: all, or those of a name, scope, type, trace or parent."""
+    from colonnade.display.terminal import spans_table
+
+    with _reading(store) as opened:
+        page = opened.queries.spans(
+            name=name,
+            scope=scope,
+            span_type=span_type,
+            trace_id=trace,
+            parent_span_id=parent,
+            since=_when(since),
+            limit=limit,
+            after=after,
+        )
+        _console().print(spans_table(page.rows))
+        _more(page.cursor)
+
+
+@app.command
+def sql(store: Store, query: str, /, *parameters: str, format: str = "table", limit: Limit = 200) -> None:
+    """Ask read-only SQL (DuckDB's) over threads, messages, resources, workflows, evals, scores, spans, agents, traces.
+
+    Parameters
+    ----------
+    query
+        One statement that reads.
+    parameters
+        Values for its question marks, as text.
+    format
+        table, json (one object a line) or csv; the limit is for tables only.
+    """
+    with _reading(store) as opened:
+        answer = opened.sql(query, list(parameters) or None).arrow()
+    match format:
+        case "table":
+            from colonnade.display.terminal import rows_table
+
+            _console().print(rows_table(answer, limit))
+        case "json":
+            from colonnade.schemas.payloads import to_json
+
+            for row in answer.to_pylist():
+                print(to_json(row))
+        case "csv":
+            import pyarrow.csv
+
+            pyarrow.csv.write_csv(answer, sys.stdout.buffer)
+        case _:
+            raise InvalidInput(f"no format {format!r}; there are table, json and csv")
+
+
+@app.command
+def export(
+    store: Store,
+    table: str,
+    /,
+    *,
+    to: Path,
+    columns: str | None = None,
+    light: bool = False,
+    since: Since = None,
+    until: Since = None,
+) -> None:
+    """Export a table into a Parquet, Arrow, CSV or JSON lines file, by the file's ending.
+
+    Parameters
+    ----------
+    to
+        The file: .parquet, .arrow, .csv or .jsonl. It appears whole or not at all.
+    columns
+        Only these, separated by commas.
+    light
+        Leave out the wide payload columns.
+    """
+    from colonnade.engine.stores.duckdb import projected
+    from colonnade.queries.exports import export_plan, format_of, write
+
+    format_of(to)
+    plan = export_plan(
+        table_named(table),
+        columns=[name.strip() for name in columns.split(",")] if columns else None,
+        light=light,
+        since=_when(since),
+        until=_when(until),
+    )
+    with _reading(store) as opened, _progress() as progress:
+        task = progress.add_task(f"exporting {table}", total=None)
+        written = write(
+            opened.batches(plan),
+            projected(plan),
+            to,
+            progress=lambda rows: progress.update(
+                task, completed=rows, description=f"exporting {table}: {rows:,} rows"
+            ),
+        )
+    print(f"{written:,} rows of {table} are in {to} ({to.stat().st_size:,} bytes).")
+
+
+@app.command
+def conform(url: str, /, *, examples: int = 200) -> None:
+    """Run the conformance machine on an empty store of your own, and print what it can do."""
+    from colonnade.testing.report import conform as run_machine
+
+    report = run_machine(url, examples=examples)
+    _console().print(str(report))
+    if not report.passed:
+        raise SystemExit(1)
+
+
+@contextmanager
+def _reading(address: str) -> Iterator[Storage]:
+    """A store opened to be read: it must be there, and files are opened read-only, so that several may read at once."""
+    if "://" not in address and address != ":memory:":
+        path = Path(address).expanduser()
+        if not path.exists():
+            raise NotFound(f"there is no store at {address}")
+        if path.is_file():
+            address = f"duckdb:///{quote(str(path))}?read_only=true"
+    with colonnade.open(address) as store:
+        yield store
+
+
+def _when(text: str | None) -> Any:
+    from colonnade.queries.times import parse_when
+
+    return None if text is None else parse_when(text)
+
+
+def _more(cursor: str | None) -> None:
+    if cursor is not None:
+        print(f"There is more: add --after {cursor}")
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console()
+
+
+def _progress() -> Progress:
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        console=_error_console(),
+        transient=True,
+    )
+
+
+def _error_console() -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True)

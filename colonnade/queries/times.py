@@ -1,0 +1,24 @@
+"""Times as people write them: ``24h`` ago, ``7d`` ago, or an ISO 8601 time."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from colonnade.errors import InvalidInput
+from colonnade.schemas.records import parse_timestamp
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def parse_when(text: str | datetime | timedelta, *, now: datetime | None = None) -> datetime:
+    """The moment that is meant: ``24h`` (and a timedelta) is so long before ``now``, anything else an ISO 8601 time."""
+    now = now or datetime.now(UTC)
+    if isinstance(text, timedelta):
+        return now - text
+    if isinstance(text, str) and (match := re.fullmatch(r"(\d+)([smhdw])", text.strip())):
+        return now - timedelta(**{_UNITS[match[2]]: int(match[1])})
+    try:
+        return parse_timestamp(text)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"{text!r} {error}; or write how long ago, such as 30m, 24h, 7d") from None
