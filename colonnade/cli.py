@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-    from colonnade.engine.composite import Storage
-
 app: Final = cyclopts.App(
     name="colonnade",
     help="What AI agents do, in columns: traces, scores, memory and workflow state, and answers about them.",
@@ -99,7 +97,7 @@ def import_(file: Path, /, *, into: Store, batch: str | None = None, scorer: str
     scorer
         Name under which the rewards are kept as scores.
     """
-    from colonnade.ingest.transcripts import import_file
+    from colonnade.ingest.load import import_file
 
     with colonnade.open(into) as store, _progress() as progress:
         task = progress.add_task(f"importing {file.name}", total=None)
@@ -112,7 +110,7 @@ def import_(file: Path, /, *, into: Store, batch: str | None = None, scorer: str
         )
     print(
         f"{report.runs:,} runs are in {into}: {report.threads:,} threads, {report.messages:,} messages, "
-        f"{report.spans:,} spans in {report.traces:,} traces, {report.scores:,} scores."
+        f"{report.spans:,} spans in {report.runs:,} traces, {report.scores:,} scores."
     )
 
 
@@ -254,7 +252,6 @@ def export(
     light
         Leave out the wide payload columns.
     """
-    from colonnade.engine.stores.duckdb import projected
     from colonnade.queries.exports import export_plan, format_of, write
 
     format_of(to)
@@ -269,7 +266,7 @@ def export(
         task = progress.add_task(f"exporting {table}", total=None)
         written = write(
             opened.batches(plan),
-            projected(plan),
+            plan.schema,
             to,
             progress=lambda rows: progress.update(
                 task, completed=rows, description=f"exporting {table}: {rows:,} rows"
@@ -290,7 +287,7 @@ def conform(url: str, /, *, examples: int = 200) -> None:
 
 
 @contextmanager
-def _reading(address: str) -> Iterator[Storage]:
+def _reading(address: str) -> Iterator[colonnade.Storage]:
     """A store opened to be read: it must be there, and files are opened read-only, so that several may read at once."""
     if "://" not in address and address != ":memory:":
         path = Path(address).expanduser()

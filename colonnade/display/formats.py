@@ -1,4 +1,4 @@
-"""How numbers, times and strange text are written for people. Nothing here knows of colours or of a terminal's width."""
+"""How numbers, times and strange text are written for people; no colours, no width of a terminal."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from colonnade.schemas.payloads import to_json
 ABSENT: Final = "–"  # noqa: RUF001 - a dash as wide as a digit
 """What stands where there is no value; 0 is a value and is written as 0."""
 
-# Whole sequences go first, so that their parameters do not stay behind as text: CSI, then the strings that OSC, DCS, SOS,
-# PM and APC open (a title, a hyperlink, a clipboard), then the two-character ones.
+# Whole sequences go, so that their parameters do not stay behind as text: CSI, then the strings that OSC, DCS, SOS, PM
+# and APC open (a title, a hyperlink, a clipboard), then the two-character ones.
 _ESCAPES: Final = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
     r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"
@@ -28,8 +28,8 @@ _JOINERS: Final = "\u200d\u200c"  # they shape emoji and scripts, and reorder no
 def safe(value: object, limit: int | None = None) -> str:
     """One line of text that cannot steer a terminal: whitespace folded, escape sequences and control characters gone.
 
-    Characters that reorder what is read (bidirectional controls) go too; lone surrogates, which cannot be printed, become
-    U+FFFD. Text longer than ``limit`` characters is cut and ends in an ellipsis.
+    Characters that reorder what is read (bidirectional controls) go too; lone surrogates, which cannot be printed,
+    become U+FFFD. Text longer than ``limit`` characters is cut and ends in an ellipsis.
     """
     text = value if isinstance(value, str) else str(value)
     if limit is not None:
@@ -101,7 +101,7 @@ def money(dollars: float | None, decimals: int | None = None) -> str:
     if dollars is None:
         return ABSENT
     if decimals is None:
-        decimals = decimals_for([dollars], least=2)
+        decimals = decimals_for([dollars], least=2, digits=3)
     sign = "-" if dollars < 0 else ""
     return f"{sign}${abs(dollars):,.{decimals}f}"
 

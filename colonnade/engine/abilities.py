@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from colonnade.engine.normalize import named_columns, normalize, rename
+from colonnade.engine.normalize import P, named_columns, normalize, rename
 from colonnade.engine.plan import (
     TRUE,
     Among,
@@ -79,7 +79,10 @@ Native = Generator[tuple[Any, Plan], Any, Any]
 
 def perform(plan: Plan, route: Route) -> Native:
     """Run any plan: yields native ones, returns its answer (``pa.Table`` for reads, a count for changes)."""
-    plan = normalize(plan)
+    return (yield from _perform(normalize(plan), route))
+
+
+def _perform(plan: Plan, route: Route) -> Native:
     if plan.table.facts.reading_of:
         return (yield from _read_through(plan, route))
     store = route(plan.table)
@@ -87,11 +90,10 @@ def perform(plan: Plan, route: Route) -> Native:
         if plan.expect is not None and not (store.abilities.compare_and_set or store.abilities.transactions):
             raise Unsupported(f"{store} has neither transactions nor compare-and-set")
         return (yield store, plan) if plan.data.num_rows else 0
-    where = yield from _semijoins(plan.where, plan.table, route)
-    pushed, rest = split(where, store.abilities)
+    pushed, rest = yield from _divide(plan.where, store, route)
     match plan:
         case Scan():
-            return (yield from _scan(plan.but(where=where), pushed, rest, store))
+            return (yield from _scan(plan, pushed, rest, store))
         case Summarize():
             wanted = {measure.function for measure in plan.measures}
             if rest == TRUE and wanted <= store.abilities.aggregates:
@@ -105,7 +107,7 @@ def perform(plan: Plan, route: Route) -> Native:
         case Patch():
             if rest == TRUE and store.abilities.patch:
                 return (yield store, replace(plan, where=pushed))
-            found = yield from _scan(Scan(plan.table, where), pushed, rest, store)
+            found = yield from _scan(Scan(plan.table), pushed, rest, store)
             if not found.num_rows:
                 return 0
             guard = found if store.abilities.compare_and_set else None
@@ -113,7 +115,7 @@ def perform(plan: Plan, route: Route) -> Native:
         case Delete():
             if rest == TRUE and store.abilities.delete:
                 return (yield store, replace(plan, where=pushed))
-            keys = yield from _scan(Scan(plan.table, where, columns=plan.table.key), pushed, rest, store)
+            keys = yield from _scan(Scan(plan.table, columns=plan.table.key), pushed, rest, store)
             return (yield store, Delete(plan.table, by_key(plan.table, keys))) if keys.num_rows else 0
 
 
@@ -175,7 +177,7 @@ def can_push(filter: Filter, abilities: Abilities) -> bool:
         case Not(of):
             return abilities.filters and can_push(of, abilities)
         case And(parts) | Or(parts):
-            return (abilities.filters or not parts) and all(can_push(part, abilities) for part in parts)
+            return abilities.filters and all(can_push(part, abilities) for part in parts)
         case Among():
             return True  # those that the store cannot run are already answered
     return False
@@ -191,55 +193,52 @@ def _plain_value(value: object) -> bool:
     return isinstance(value, str | bool) or (isinstance(value, int | float) and abs(value) < 2**53)
 
 
-def _semijoins(where: Filter, table: Table, route: Route) -> Generator[tuple[Any, Plan], Any, Filter]:
-    """The filter with every semi-join that the store cannot run replaced by the values it finds."""
+def _divide(where: Filter, store: Any, route: Route) -> Generator[tuple[Any, Plan], Any, tuple[Filter, Filter]]:
+    """A filter as what the store checks natively and what is left to fold, free of semi-joins that neither can run."""
+    pushed, rest = split((yield from _semijoins(where, store, route, native=True)), store.abilities)
+    return pushed, (yield from _semijoins(rest, store, route, native=False))
+
+
+def _semijoins(
+    where: Filter, store: Any, route: Route, *, native: bool
+) -> Generator[tuple[Any, Plan], Any, Filter]:
+    """The filter with semi-joins replaced by the values they find; all, or with ``native`` those the store cannot run."""
     match where:
         case Among(column, scan, of):
-            here, there = route(table), route(scan.table)
-            if here is there and here.abilities.semijoin:
-                inner = yield from _semijoins(scan.where, scan.table, route)
-                if split(inner, here.abilities)[1] == TRUE:
-                    return Among(column, scan.but(where=inner), of)
-            found = yield from _perform_normalized(scan.but(columns=(of,)), route)
-            values = found.column(of).unique().to_pylist()
-            return OneOf(column, tuple(value for value in values if value is not None))
+            scan = scan.but(columns=(of,))
+            if scan.table.facts.reading_of:
+                scan = _over_origin(scan)
+            if native and store.abilities.semijoin and route(scan.table) is store:
+                inner = yield from _semijoins(scan.where, store, route, native=True)
+                if is_native(scan, split(inner, store.abilities)[1], store.abilities):
+                    return Among(column, scan.but(where=inner), scan.projection[0])
+            found = yield from _perform(scan, route)
+            return OneOf(column, tuple(value for value in found.column(0).unique().to_pylist() if value is not None))
         case Not(inner):
-            return Not((yield from _semijoins(inner, table, route)))
+            return Not((yield from _semijoins(inner, store, route, native=native)))
         case And(parts) | Or(parts):
             answered = []
             for part in parts:
-                answered.append((yield from _semijoins(part, table, route)))
+                answered.append((yield from _semijoins(part, store, route, native=native)))
             return type(where)(tuple(answered))
     return where
 
 
-def _perform_normalized(scan: Scan, route: Route) -> Native:
-    store = route(scan.table)
-    where = yield from _semijoins(scan.where, scan.table, route)
-    pushed, rest = split(where, store.abilities)
-    return (yield from _scan(scan.but(where=where), pushed, rest, store))
+def _over_origin(plan: P) -> P:
+    """A plan over a reading (``traces``) as one over the table that it reads."""
+    facts = plan.table.facts
+    return rename(plan, table_named(str(facts.reading_of)), dict(facts.renames))
 
 
 def _read_through(plan: Plan, route: Route) -> Native:
-    """A plan over a reading (``traces``) as one over the table that it reads, with the answer's columns named back."""
-    table = plan.table
-    origin = table_named(str(table.facts.reading_of))
+    """A plan over a reading, with the answer's columns named as the reading has them."""
     if not isinstance(plan, Scan | Summarize):
-        raise Unsupported(f"{table.name} is a reading of {origin.name}: write {origin.name} instead")
-    there = dict(table.facts.renames)
-    back = {name: here for here, name in there.items()}
-    if isinstance(plan, Scan):
-        full = plan.but(columns=plan.projection)
-        answer = yield from _perform_normalized(rename(full, origin, there), route)
-        return answer.rename_columns([back.get(name, name) for name in answer.column_names])
-    store = route(origin)
-    moved = rename(plan, origin, there)
-    pushed, rest = split(moved.where, store.abilities)
-    data = yield from _scan(Scan(origin, moved.where), pushed, rest, store)
-    from colonnade.engine import fold
-
-    answer = fold.summarize(replace(moved, where=TRUE), data)
-    return answer.rename_columns([back.get(name, name) for name in answer.column_names])
+        raise Unsupported(f"{plan.table.name} is a reading of {plan.table.facts.reading_of}: write that instead")
+    names, over = (
+        (plan.projection, _over_origin(plan)) if isinstance(plan, Scan) else (plan.names, _over_origin(plan))
+    )
+    answer = yield from _perform(over, route)
+    return answer.rename_columns(names)
 
 
 def by_key(table: Table, keys: pa.Table) -> Filter:

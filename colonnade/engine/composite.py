@@ -102,7 +102,9 @@ class Storage(_Composition):
         """Run the steps of an operation of a domain."""
         return run(steps, self.route, self._keeper(domain), atomic=atomic)
 
-    def _keeper(self, domain: str) -> Store:
+    def _keeper(self, domain: str) -> Store | None:
+        if domain == Questions.name:
+            return None  # each plan of a question goes to the store that keeps its table
         store = self.store_of(domain)
         if not isinstance(store, Store):
             raise Unsupported(f"{store} is async only; open it with colonnade.aopen()")
@@ -200,7 +202,12 @@ class AsyncStorage(_Composition):
 
     def run(self, steps: Callable[[], Steps[R]], domain: str, *, atomic: bool) -> Any:
         """The awaitable of an operation of a domain."""
-        return run_async(steps, self.route, self.store_of(domain), atomic=atomic)
+        if domain != Questions.name:
+            return run_async(steps, self.route, self.store_of(domain), atomic=atomic)
+        # Each plan of a question goes to the store that keeps its table. Where no store is async, any of them stands
+        # for all, so that the whole question hops to a thread once.
+        blocking = all(isinstance(store, Store) for store in self.stores)
+        return run_async(steps, self.route, self.stores[0] if blocking else None)
 
     @property
     def memory(self) -> Memory[Async]:

@@ -66,6 +66,8 @@ class Dialect:
     """Condition that ``{column}`` is one of a bound array; without it every value is bound by itself."""
     only_identifiers_indexed: bool = False
     """Whether only look-ups by an identifier get an index, of that one column."""
+    view: str = "CREATE VIEW IF NOT EXISTS"
+    """How a view is made, over an older one where that can be said."""
     payload: str = ""
     """What follows the type of a payload column."""
 
@@ -134,6 +136,7 @@ DUCKDB: Final = Dialect(
     # Zone maps and the engine's own top-N serve newest-first by name, scope and type: an ART index is never used there,
     # and every checkpoint writes it anew.
     only_identifiers_indexed=True,
+    view="CREATE OR REPLACE VIEW",
     # Auto compression never picks zstd for texts of about 1 KB; it more than halves them.
     payload=" USING COMPRESSION zstd",
 )

@@ -89,8 +89,8 @@ def mask(filter: Filter, data: pa.Table) -> pa.ChunkedArray:
                 return pa.chunked_array([pa.nulls(data.num_rows, pa.bool_())])
             return _COMPARE[op](column, pa.scalar(value, column.type))
         case OneOf(name, values):
-            column = data.column(name)
-            known = pa.array([value for value in values if value is not None], column.type)
+            column = _without_signed_zeros(data.column(name))
+            known = _without_signed_zeros(pa.array([value for value in values if value is not None], column.type))
             found = pc.is_in(column, value_set=known)
             # x IN (a, NULL) is true or unknown, never false; and a null is never among values, unless there are none.
             false = pa.scalar(None if None in values else False, pa.bool_())
@@ -127,12 +127,13 @@ def _by_row(data: pa.Table, place: At, judge: Callable[[Any], bool | None]) -> p
 def walk(value: Any, path: tuple[str | int, ...]) -> Any:
     """The value at a path, or a mark that there is none."""
     for step in path:
-        if (isinstance(step, int) and isinstance(value, list) and 0 <= step < len(value)) or (
-            isinstance(step, str) and isinstance(value, dict) and step in value
-        ):
-            value = value[step]
-        else:
-            return _MISSING
+        match value:
+            case list() if isinstance(step, int) and 0 <= step < len(value):
+                value = value[step]
+            case dict() if step in value:
+                value = value[step]
+            case _:
+                return _MISSING
     return value
 
 
@@ -193,6 +194,11 @@ def summarize(plan: Summarize, data: pa.Table) -> pa.Table:
     return pa.table(columns)
 
 
+def _without_signed_zeros(column: Any) -> Any:
+    """-0.0 as 0.0: they are equal, but Arrow's hashing kernels tell them apart."""
+    return pc.add(column, 0.0) if pa.types.is_floating(column.type) else column
+
+
 def name_of(term: str | Bucket) -> str:
     """The column name under which a group term is given."""
     return term if isinstance(term, str) else term.column
@@ -211,7 +217,7 @@ def measure_type(measure: Measure, table: Table) -> pa.DataType:
 
 def _group(term: str | Bucket, data: pa.Table) -> pa.ChunkedArray:
     if isinstance(term, str):
-        return data.column(term)
+        return _without_signed_zeros(data.column(term))
     column = data.column(term.column)
     width = int(term.width.total_seconds() * 1_000_000)
     since = column.cast(pa.int64()).to_pylist()
@@ -242,25 +248,29 @@ def key_of(table: Table, data: pa.Table) -> pa.ChunkedArray:
 
 
 def upsert(table: Table, stored: pa.Table, incoming: pa.Table) -> pa.Table:
-    """All rows after a ``Put``: stored rows that were not replaced, then the merged ones."""
-    incoming = collapse(table, incoming)
-    new_keys = key_of(table, incoming)
-    old_keys = key_of(table, stored)
-    places = pc.index_in(new_keys, value_set=old_keys)
-    merged = _merge(table, stored.take(places), incoming)
-    untouched = stored.filter(pc.invert(pc.is_in(old_keys, value_set=new_keys)))
-    return pa.concat_tables([untouched, merged])
+    """All rows after a ``Put``: stored rows that were not replaced, then the ones that were written."""
+    written = merged(table, stored, collapse(table, incoming))
+    replaced = pc.is_in(key_of(table, stored), value_set=key_of(table, written))
+    return pa.concat_tables([stored.filter(pc.invert(replaced)), written])
 
 
-def _merge(table: Table, before: pa.Table, after: pa.Table) -> pa.Table:
-    """Row by row: the stored row (all null where there is none) and the incoming one by the rules of ``Put``."""
-    columns = {name: after.column(name) for name in after.column_names}
-    for name in table.once:
-        columns[name] = pc.coalesce(before.column(name), after.column(name))
+def merged(table: Table, stored: pa.Table, incoming: pa.Table) -> pa.Table:
+    """The rows that a ``Put`` writes, by its rules: without those that a final row outlives, with what is kept ``once``.
+
+    ``stored`` needs only the key, the ``once`` columns and the ``final`` one. Neither side repeats a key.
+    """
+    places = pc.index_in(key_of(table, incoming), value_set=key_of(table, stored))
+    if places.null_count == len(places):  # nothing is replaced: the usual case
+        return incoming
+    before = stored.take(places)
     if final := table.facts.final:
-        stays = pc.and_(before.column(final).is_valid(), after.column(final).is_null())
-        columns = {name: pc.if_else(stays, before.column(name), column) for name, column in columns.items()}
-    return pa.table(columns, schema=after.schema)
+        wins = pc.invert(pc.and_(before.column(final).is_valid(), incoming.column(final).is_null()))
+        before, incoming = before.filter(wins), incoming.filter(wins)
+    for name in table.once:
+        at = incoming.schema.get_field_index(name)
+        kept = pc.coalesce(before.column(name), incoming.column(name))
+        incoming = incoming.set_column(at, table.schema.field(name), kept)
+    return incoming
 
 
 def collapse(table: Table, data: pa.Table) -> pa.Table:
@@ -271,12 +281,16 @@ def collapse(table: Table, data: pa.Table) -> pa.Table:
     rows: dict[str, pa.Table] = {}
     for place, key in enumerate(keys.to_pylist()):
         row = data.slice(place, 1)
-        rows[key] = _merge(table, rows[key], row) if key in rows else row
+        written = merged(table, rows[key], row) if key in rows else row
+        rows[key] = written if written.num_rows else rows[key]
     return pa.concat_tables(rows.values())
 
 
 def is_unchanged(plan: Put, stored: pa.Table) -> bool:
-    """Whether what a guarded ``Put`` expects is what is stored: for each of its keys the same row, or none."""
+    """Whether what a guarded ``Put`` expects is what is stored: for each of its keys the same row, or none.
+
+    ``stored`` needs only the columns of what is expected.
+    """
     expected = plan.expect
     if expected is None:
         return True

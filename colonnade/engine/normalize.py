@@ -28,6 +28,7 @@ from colonnade.engine.plan import (
 from colonnade.errors import InvalidInput
 from colonnade.schemas.check import check
 from colonnade.schemas.kinds import NUMERIC
+from colonnade.schemas.payloads import from_json, to_json
 from colonnade.schemas.records import spell_value
 from colonnade.schemas.table import Table
 
@@ -69,6 +70,10 @@ def _values(plan: Patch, table: Table) -> dict[str, object]:
         raise InvalidInput(f"nothing to change in {table.name}: give at least one value")
     if fixed := values.keys() & set(table.key):
         raise InvalidInput(f"{', '.join(sorted(fixed))} identifies a row of {table.name} and cannot be changed")
+    if kept := values.keys() & set(table.once):
+        raise InvalidInput(f"{', '.join(sorted(kept))} of {table.name} is written once and cannot be changed")
+    if table.facts.final in values and values[table.facts.final] is None:
+        raise InvalidInput(f"{table.facts.final} of {table.name} ends a row and cannot be taken back")
     if missing := [name for name, value in values.items() if value is None and not table.columns[name].nullable]:
         raise InvalidInput(f"{table.name}: {', '.join(missing)} cannot be null")
     return values
@@ -105,7 +110,7 @@ def _leaf(filter: Filter, table: Table) -> Filter:
         case Is(At(column)) | Null(At(column)):
             if table.column(column).kind.name != "json":
                 raise InvalidInput(f"{column} of {table.name} is no JSON column, so there is no place inside it")
-            return filter
+            return Is(filter.place, filter.op, _as_json(filter.value)) if isinstance(filter, Is) else filter
         case Is(str() as name, "has", _):
             raise InvalidInput(f"'has' looks into JSON: write Is(At({name!r}), 'has', ...)")
         case Is(str() as name, op, value):
@@ -120,6 +125,14 @@ def _leaf(filter: Filter, table: Table) -> Filter:
             table.column(name)
             return filter
     raise InvalidInput(f"{filter!r} is no filter")
+
+
+def _as_json(value: object) -> object:
+    """A value as JSON has it: tuples are lists, dates and UUIDs texts."""
+    try:
+        return from_json(to_json(value))
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(str(error)) from None
 
 
 def named_columns(filter: Filter) -> set[str]:

@@ -221,16 +221,26 @@ class Scan:
 
     @property
     def complete_order(self) -> tuple[Order, ...]:
-        """The order with the key appended, so that equal rows have a place; empty where rows may come in any order."""
+        """The order with the key appended, so that equal rows have a place; empty where rows may come in any order.
+
+        Each column comes once: a second time it would have no say.
+        """
         if not self.order and self.limit is None and not self.offset:
             return ()
-        named = {order.column for order in self.order}
-        return (*self.order, *(asc(column) for column in self.table.key if column not in named))
+        terms: dict[str, Order] = {}
+        for term in (*self.order, *map(asc, self.table.key)):
+            terms.setdefault(term.column, term)
+        return tuple(terms.values())
 
     @property
     def projection(self) -> tuple[str, ...]:
         """The columns that it gives."""
         return tuple(self.table.columns) if self.columns is None else self.columns
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema of its answer."""
+        return pa.schema([self.table.schema.field(name) for name in self.projection], self.table.schema.metadata)
 
     def but(self, **changes: Any) -> Scan:
         """The same scan, changed."""
@@ -248,6 +258,12 @@ class Summarize:
     by: tuple[str | Bucket, ...] = ()
     measures: tuple[Measure, ...] = (Measure("count"),)
     where: Filter = TRUE
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns that it gives: the groups, then the measures."""
+        groups = (term if isinstance(term, str) else term.column for term in self.by)
+        return (*groups, *(measure.name for measure in self.measures))
 
 
 @dataclass(frozen=True, slots=True)

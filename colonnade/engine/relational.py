@@ -114,8 +114,11 @@ class Renderer:
                 if self._dialect.array and len(values) > INLINE:
                     return self._fill(self._dialect.array, column=ident(name), values=self._bind(list(values)))
                 return f"{ident(name)} IN ({', '.join(map(self._bind, values))})"
-            case Among(name, scan, _):
-                return f"{ident(name)} IN ({self._select(scan)})"
+            case Among(name, scan, of):
+                inner = self._select(scan)
+                if scan.table.columns[of].nullable:  # one null would make every row that is not found unknown
+                    inner = f"SELECT {ident(of)} FROM ({inner}) AS found WHERE {ident(of)} IS NOT NULL"
+                return f"{ident(name)} IN ({inner})"
             case Null(At() as place):
                 spelling, kind = self._place(place)
                 return f"coalesce({kind()}, '{spelling.null}') = '{spelling.null}'"
@@ -193,10 +196,31 @@ class Renderer:
         """``DELETE``."""
         return self._done(f"DELETE FROM {self._dialect.table(plan.table)}{self._where(plan.where)}")
 
-    def put_from(self, table: Table, source: str) -> Statement:
-        """Upsert from a relation that holds the table's columns, one row a key."""
+    def matching(self, table: Table, columns: Sequence[str], source: str, leads: Sequence[str]) -> Statement:
+        """``SELECT`` of the rows that are stored under the keys of a relation; ``leads`` as in ``_same``."""
+        here, there = self._dialect.table(table), self._dialect.ident(source)
+        chosen = ", ".join(f"{here}.{self._dialect.ident(name)}" for name in columns)
+        return self._done(f"SELECT {chosen} FROM {here}, {there} WHERE {self._same(table, source, leads)}")
+
+    def delete_matching(self, table: Table, source: str, leads: Sequence[str]) -> Statement:
+        """``DELETE`` of the rows that are stored under the keys of a relation; ``leads`` as in ``_same``."""
+        here, there = self._dialect.table(table), self._dialect.ident(source)
+        return self._done(f"DELETE FROM {here} USING {there} WHERE {self._same(table, source, leads)}")
+
+    def insert_from(self, table: Table, source: str) -> Statement:
+        """``INSERT`` of the rows of a relation that holds the table's columns."""
         columns = ", ".join(map(self._dialect.ident, table.columns))
-        return self._done(self._upsert(table, f"SELECT {columns} FROM {self._dialect.ident(source)}"))
+        return self._done(
+            f"INSERT INTO {self._dialect.table(table)} ({columns}) SELECT {columns} FROM {self._dialect.ident(source)}"
+        )
+
+    def _same(self, table: Table, source: str, leads: Sequence[str]) -> str:
+        """Equal keys. Few different values of the first key column are bound too, so that an index can find them."""
+        here, there = self._dialect.table(table), self._dialect.ident(source)
+        parts = [f"{here}.{name} = {there}.{name}" for name in map(self._dialect.ident, table.key)]
+        if len(leads) <= INLINE:
+            parts.append(f"{here}.{self._dialect.ident(table.key[0])} IN ({', '.join(map(self._bind, leads))})")
+        return " AND ".join(parts)
 
     def put_values(self, table: Table, rows: Sequence[Sequence[Any]]) -> Statement:
         """Upsert bound rows, one row a key."""
@@ -237,7 +261,7 @@ def create_view(dialect: Dialect, table: Table) -> str:
     there = dict(table.facts.renames)
     columns = ", ".join(f"{dialect.ident(there.get(name, name))} AS {dialect.ident(name)}" for name in table.columns)
     origin = dialect.table(table_named(str(table.facts.reading_of)))
-    return f"CREATE VIEW IF NOT EXISTS {dialect.table(table)} AS SELECT {columns} FROM {origin}"
+    return f"{dialect.view} {dialect.table(table)} AS SELECT {columns} FROM {origin}"
 
 
 def create_indexes(dialect: Dialect, table: Table) -> list[str]:

@@ -1,8 +1,8 @@
 """User SQL: read-only, over the logical tables of any storage.
 
-Two guards, each enough by itself: the query is parsed and refused unless it only reads, and the engine that runs it has a
-read-only transaction and no access to files or Python variables. Where all tables live in one DuckDB store the SQL
-runs there; otherwise DuckDB runs over Arrow that is scanned out of the stores, only the tables that the query names.
+Two guards, each enough by itself: the query is parsed and refused unless it only reads, and the engine that runs it
+has a read-only transaction and no access to files or Python variables. Where all tables live in one DuckDB store the
+SQL runs there; otherwise DuckDB runs over Arrow that is scanned out of the stores, only the tables that are named.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The records of every table, as they come back: generated from the schemas by `python -m colonnade.schemas.rows`.
+"""The records of every table, generated from the schemas by `python -m colonnade.schemas.rows`.
 
 Every field is there; a field without a value is ``None``.
 """

@@ -1,7 +1,7 @@
 """Pages: the pagination that all lists of the storage API share.
 
 The first page is 0. ``per_page`` is a number of rows, ``False`` for everything, ``None`` for the list's default; 0 asks
- for no rows, and then nothing is counted either.
+for no rows, and then nothing is counted either.
 """
 
 from __future__ import annotations
@@ -51,21 +51,22 @@ class Page:
 def slice_of(page: int | None, per_page: PerPage, default: int | None) -> Page:
     """Check the pagination arguments of a list; ``default`` is its rows per page, ``None`` for everything.
 
-    ``InvalidInput`` for what is negative or no whole number, for any page but 0 of everything, and for a page that begins
-    after ``FARTHEST``.
+    ``InvalidInput`` for what is negative or no whole number, for any page but 0 of everything, and for a page that
+    begins after ``FARTHEST``.
     """
-    number = 0 if page is None else _whole("page", page)
+    number = 0 if page is None else whole("page", page)
     if per_page is False:
         if number:
             raise InvalidInput(f"page must be 0 when per_page is False, which is everything; it is {number}")
         return Page(0, None)
-    size = default if per_page is None else _whole("per_page", per_page)
+    size = default if per_page is None else whole("per_page", per_page)
     if number * (size or 0) > FARTHEST:
         raise InvalidInput(f"page value too large: {number}")
     return Page(number, size)
 
 
-def _whole(name: str, value: object) -> int:
+def whole(name: str, value: object) -> int:
+    """A number of rows: whole, not negative; ``InvalidInput`` names it otherwise."""
     if isinstance(value, bool) or not isinstance(value, int):
         also = ", or False for everything" if name == "per_page" else ""
         raise InvalidInput(f"{name} must be a whole number{also}, not {value!r:.80}")

@@ -18,7 +18,7 @@ import pyarrow as pa
 from colonnade.engine import fold
 from colonnade.engine.abilities import Abilities
 from colonnade.engine.dialect import DUCKDB
-from colonnade.engine.plan import Delete, OneOf, Patch, Put, Scan, Summarize
+from colonnade.engine.plan import Delete, Patch, Put, Scan, Summarize
 from colonnade.engine.relational import Renderer, Statement
 from colonnade.engine.store import Store
 from colonnade.engine.stores import duckdb_file
@@ -37,6 +37,8 @@ ABILITIES: Final = Abilities(
     patch=True,
     delete=True,
 )
+INCOMING: Final = "incoming"
+"""Name under which a put's rows are visible to its statements."""
 BATCH: Final = 65_536
 """Rows in a batch of a stream."""
 
@@ -64,7 +66,7 @@ class Session(Store):
 
     def scan(self, plan: Scan) -> pa.Table:
         """``SELECT``, into Arrow without a copy."""
-        return self.query(Renderer(DUCKDB).scan(plan), projected(plan))
+        return self.query(Renderer(DUCKDB).scan(plan), plan.schema)
 
     def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
         """``SELECT`` as a stream, on a cursor of its own: an open result owns its connection."""
@@ -74,7 +76,7 @@ class Session(Store):
             with translated(self.label):
                 reader = cursor.sql(statement.sql, params=list(statement.parameters)).to_arrow_reader(BATCH)
             for batch in reader:
-                yield batch.cast(projected(plan))
+                yield batch.cast(plan.schema)
         finally:
             cursor.close()
 
@@ -85,19 +87,39 @@ class Session(Store):
         return self.query(Renderer(DUCKDB).summarize(plan), pa.schema(fields))
 
     def put(self, plan: Put) -> int:
-        """``INSERT ... ON CONFLICT`` from Arrow, in one statement."""
-        if plan.expect is not None:
-            keys = fold.key_of(plan.table, plan.data).to_pylist()
-            stored = self.scan(Scan(plan.table, _lead(plan, keys), columns=tuple(plan.expect.column_names)))
-            if not fold.is_unchanged(plan, stored):
-                raise Conflict(f"rows of {plan.table.name} changed since they were read")
-        data = fold.collapse(plan.table, plan.data)
-        self.cursor.register("incoming", data)
-        try:
-            self.change(Renderer(DUCKDB).put_from(plan.table, "incoming"))
-        finally:
-            self.cursor.unregister("incoming")
+        """Insert from Arrow, within a transaction; rows that are stored are read, merged, deleted and inserted anew.
+
+        DuckDB's own upsert rewrites every column of a row in place, which took 300 ms for 100 spans that were stored
+        already; this takes 16.
+        """
+        table, data = plan.table, fold.collapse(plan.table, plan.data)
+        with self._incoming(data):
+            known = self._stored(plan, data)
+        if plan.expect is not None and not fold.is_unchanged(plan, known):
+            raise Conflict(f"rows of {table.name} changed since they were read")
+        if known.num_rows:
+            data = fold.merged(table, known, data)
+        with self._incoming(data):
+            if known.num_rows:
+                self.change(Renderer(DUCKDB).delete_matching(table, INCOMING, _leads(plan)))
+            self.change(Renderer(DUCKDB).insert_from(table, INCOMING))
         return int(plan.data.num_rows)
+
+    def _stored(self, plan: Put, data: pa.Table) -> pa.Table:
+        """What the merge, or a comparison, needs of the rows that are stored under the incoming keys."""
+        needed = {*plan.table.key, *plan.table.once, *filter(None, [plan.table.facts.final])}
+        needed |= set(plan.expect.column_names) if plan.expect is not None else set()
+        columns = tuple(name for name in plan.table.columns if name in needed)
+        schema = pa.schema([plan.table.schema.field(name) for name in columns])
+        return self.query(Renderer(DUCKDB).matching(plan.table, columns, INCOMING, _leads(plan)), schema)
+
+    @contextmanager
+    def _incoming(self, data: pa.Table) -> Iterator[None]:
+        self.cursor.register(INCOMING, data)
+        try:
+            yield
+        finally:
+            self.cursor.unregister(INCOMING)
 
     def patch(self, plan: Patch) -> int:
         """``UPDATE``."""
@@ -162,9 +184,7 @@ class DuckDBStore(Store):
         return self._session().summarize(plan)
 
     def put(self, plan: Put) -> int:
-        """Upsert, committed; a guarded one in a transaction."""
-        if plan.expect is None:
-            return self._write(lambda session: session.put(plan))
+        """Upsert, committed."""
         with self.transaction() as session:
             return session.put(plan)
 
@@ -230,14 +250,8 @@ def _ask(
     return pa.RecordBatchReader.from_batches(reader.schema, batches())
 
 
-def projected(plan: Scan) -> pa.Schema:
-    """The Arrow schema of a scan's answer."""
-    return pa.schema([plan.table.schema.field(name) for name in plan.projection])
-
-
-def _lead(plan: Put, keys: list[str]) -> OneOf:
-    # The first key column narrows enough: is_unchanged() looks at whole keys.
-    return OneOf(plan.table.key[0], tuple({key.split("\0")[0] for key in keys}))
+def _leads(plan: Put) -> list[str]:
+    return list(plan.data.column(plan.table.key[0]).unique().to_pylist())
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""``colonnade demo``: a small simulated agent, and what colonnade has to say about it. No network, no model."""

@@ -1,0 +1,224 @@
+"""Tables for the terminal: spans, traces, usage, and whatever a SQL query gave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import pyarrow as pa
+from rich.console import RenderableType
+from rich.text import Text
+
+from colonnade.display.forest import Node, SpanRecord, forest
+from colonnade.display.formats import (
+    ABSENT,
+    decimals_for,
+    duration,
+    moment,
+    moneys,
+    number,
+    payload,
+    plural,
+    safe,
+)
+from colonnade.display.screen import GAP, Column, Picture, fitted, stacked
+from colonnade.schemas import SPANS
+from colonnade.schemas.records import decode
+
+_CELL: Final = 120
+"""Characters of a text in a cell, at most."""
+
+
+def spans_table(rows: pa.Table | Iterable[SpanRecord]) -> Picture:
+    """Spans, one a line, in the order given: an Arrow table with columns of ``spans``, or span records.
+
+    Times are UTC. What all of them share, a name or a date, is said once above the table.
+    """
+    return Picture(_Spans(rows, "span").draw)
+
+
+def traces_table(rows: pa.Table | Iterable[SpanRecord]) -> Picture:
+    """Traces, one a line, by their root spans: an Arrow table with columns of ``spans``, or span records."""
+    return Picture(_Spans(rows, "trace").draw)
+
+
+class _Spans:
+    def __init__(self, rows: pa.Table | Iterable[SpanRecord], noun: str) -> None:
+        self.noun = noun
+        # One node each, drawn or not: the same reading of times and errors as in the tree.
+        self.nodes = [forest([span]).roots[0] for span in _records(rows)]
+        self.spans = [node.span for node in self.nodes]
+
+    def draw(self, width: int) -> RenderableType:
+        if not self.nodes:
+            return Text(f"No {self.noun}s.")
+        names = [safe(span.get("name") or "(no name)", _CELL) for span in self.spans]
+        several = len(names) > 1 and self.noun == "span"
+        same = several and len(set(names)) == 1
+        traces = [safe(span.get("traceId") or ABSENT) for span in self.spans]
+        within = several and len(set(traces)) == 1
+        days = {moment(span["startedAt"])[:10] for span in self.spans}
+        marked = [_marked(name, node) for name, node in zip(names, self.nodes, strict=True)]
+        columns = [Column("time (UTC)", [self._when(span, date=len(days) > 1) for span in self.spans])]
+        if not same:
+            columns.append(Column("name", marked, least=22))
+        columns.append(Column("took", [_took(node) for node in self.nodes], align="right"))
+        if not within:
+            columns.append(Column("trace", traces, rank=1))
+        columns.extend(self._figures())
+        errors = [safe(node.error, _CELL) if node.error is not None else "" for node in self.nodes]
+        if any(errors):
+            columns.append(Column("error", [Text(error, style="red") for error in errors], rank=2, least=24))
+        title = self._title(names[0] if same else None, traces[0] if within else None, days)
+        return stacked(title, fitted(columns, width))
+
+    def _title(self, name: str | None, trace: str | None, days: set[str]) -> Text:
+        title = Text(plural(len(self.nodes), self.noun))
+        if name is not None:
+            title.append(" named ").append(name, "bold")
+        if trace is not None:
+            title.append(" of trace ").append(trace, "bold")
+        if len(days) == 1:
+            title.append(f", {next(iter(days))}")
+        failed = sum(node.error is not None for node in self.nodes)
+        return title.append(f", {failed:,} failed", "red") if failed else title
+
+    def _when(self, span: SpanRecord, *, date: bool) -> str:
+        return moment(span["startedAt"], date=date, fraction=not date)
+
+    def _figures(self) -> list[Column]:
+        columns = []
+        for heading, cells, rank in (
+            ("model", [safe(span.get("model") or "", 40) for span in self.spans], 6),
+            ("cost", _blank(moneys([span.get("cost") for span in self.spans])), 3),
+            ("tok in", _blank(number(span.get("inputTokens")) for span in self.spans), 4),
+            ("tok out", _blank(number(span.get("outputTokens")) for span in self.spans), 5),
+        ):
+            if any(cells):
+                columns.append(Column(heading, cells, align="left" if heading == "model" else "right", rank=rank))
+        return columns
+
+
+def _records(rows: pa.Table | Iterable[SpanRecord]) -> list[SpanRecord]:
+    if not isinstance(rows, pa.Table):
+        return list(rows)
+    return list(decode(SPANS, rows.select([name for name in rows.column_names if name in SPANS.columns])))
+
+
+def _took(node: Node) -> Text:
+    if node.is_running:
+        return Text("running", style="yellow")
+    return Text("" if node.is_event else duration(node.nanoseconds), style="" if node.error is None else "red")
+
+
+def _marked(name: str, node: Node) -> Text:
+    return Text(f"✗ {name}", style="bold red") if node.error is not None else Text(name)
+
+
+def _blank(cells: Iterable[str]) -> list[str]:
+    return ["" if cell == ABSENT else cell for cell in cells]
+
+
+_MILLISECONDS: Final = {"meanLatencyMs": "mean", "p50LatencyMs": "p50", "p95LatencyMs": "p95"}
+
+
+def usage_table(usage: pa.Table) -> Picture:
+    """What was used, one line a group: calls, errors, tokens, cost in US dollars and latencies.
+
+    ``usage`` is what the usage query gives: the grouping column first, then ``calls``, ``errors``, ``inputTokens``,
+    ``outputTokens``, ``cost``, ``meanLatencyMs``, ``p50LatencyMs`` and ``p95LatencyMs``.
+    """
+    if not usage.num_rows:
+        return Picture(lambda width: Text("Nothing was used: no span has such a value."))
+    by, data = usage.column_names[0], usage.to_pydict()
+    columns = [Column(by, [safe(value, _CELL) for value in data[by]], least=12)]
+    for name, heading, rank in (
+        ("calls", "calls", 0),
+        ("errors", "errors", 1),
+        ("inputTokens", "tok in", 3),
+        ("outputTokens", "tok out", 4),
+    ):
+        columns.append(Column(heading, [number(value) for value in data[name]], "right", rank=rank))
+    columns.append(Column("cost", moneys(data["cost"]), "right"))
+    for name, heading in _MILLISECONDS.items():
+        cells = [duration(None if value is None else value * 1e6) for value in data[name]]
+        columns.append(Column(f"took {heading}", cells, "right", rank=5 if heading == "mean" else 2))
+    return Picture(lambda width: fitted(columns, width))
+
+
+def rows_table(rows: pa.Table, limit: int = 200) -> Picture:
+    """The first ``limit`` rows of any Arrow table; below it, how many there are.
+
+    Times with a zone are shown in UTC, null as a dim ``null``. Where the columns do not fit side by side, each row is a
+    list of ``name  value`` instead.
+    """
+    shown = rows.slice(0, limit)
+    names = [safe(name, 60) for name in rows.column_names]
+    cells = [_cells(shown.column(place)) for place in range(shown.num_columns)]
+    columns = [
+        Column(name, column, "right" if _is_number(kind) else "left", least=12 if _is_long(kind) else None)
+        for name, column, kind in zip(names, cells, rows.schema.types, strict=True)
+    ]
+    more = rows.num_rows > shown.num_rows
+    counted = (
+        f"the first {shown.num_rows:,} of {plural(rows.num_rows, 'row')}" if more else plural(rows.num_rows, "row")
+    )
+
+    def draw(width: int) -> RenderableType:
+        fits = sum(column.narrowest + GAP for column in columns) - GAP <= width
+        body = fitted(columns, width) if fits else _listed(names, cells)
+        return stacked(body if columns else None, Text(counted, style="dim"))
+
+    return Picture(draw)
+
+
+def _listed(names: Sequence[str], cells: Sequence[Sequence[Text]]) -> Text:
+    indent = max(map(len, names), default=0)
+    text = Text()
+    for row in range(len(cells[0]) if cells else 0):
+        text.append(f"row {row + 1}\n", "bold")
+        for name, column in zip(names, cells, strict=True):
+            text.append(f"  {name.ljust(indent)}  ", "dim").append_text(column[row]).append("\n")
+    text.right_crop(1)
+    return text
+
+
+def _cells(column: pa.ChunkedArray) -> list[Text]:
+    values = column.to_pylist()
+    if pa.types.is_floating(column.type):
+        spelled = _floats(values)
+    elif pa.types.is_timestamp(column.type):
+        spelled = [_stamp(value, column.type.tz) for value in values]
+    elif pa.types.is_boolean(column.type):
+        spelled = [str(value).lower() for value in values]
+    else:
+        spelled = [
+            payload(value, _CELL) if isinstance(value, str | list | dict) else safe(value, _CELL) for value in values
+        ]
+    return [
+        Text("null", style="dim") if value is None else Text(cell) for value, cell in zip(values, spelled, strict=True)
+    ]
+
+
+def _floats(values: Sequence[float | None]) -> list[str]:
+    known = [value for value in values if value is not None]
+    # The shortest text that reads back as the number; cut where that is longer than anybody reads.
+    places = [len(text.partition(".")[2]) if "e" not in (text := repr(value)) else 99 for value in known]
+    decimals = min(max(places, default=0), decimals_for(known, least=2, most=9, digits=4))
+    plainly = all(1e-6 <= abs(value) < 1e15 or value == 0 for value in known)
+    return ["" if value is None else f"{value:.{decimals}f}" if plainly else f"{value:.6g}" for value in values]
+
+
+def _stamp(value: Any, zone: str | None) -> str:
+    if value is None:
+        return ""
+    text = moment(value) if zone else value.strftime("%Y-%m-%d %H:%M:%S")
+    return text + (f".{value.microsecond:06}".rstrip("0") if value.microsecond else "") + (" UTC" if zone else "")
+
+
+def _is_long(kind: pa.DataType) -> bool:
+    return not (_is_number(kind) or pa.types.is_temporal(kind) or pa.types.is_boolean(kind))
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))

@@ -1,0 +1,29 @@
+"""Pictures for the terminal: data in, something to print out.
+
+Each function is pure and gives a ``Picture`` that fits the width it is printed at:
+``console().print(trace_tree(spans))``. ``str(picture)`` and ``plain(picture, width)`` are the same as plain text. Text
+from the data is shown as text: markup in it is not interpreted, and what could steer a terminal is taken out.
+"""
+
+from __future__ import annotations
+
+from colonnade.display.evals import comparison_view, pass_k_table
+from colonnade.display.screen import Picture, console, heading, note, plain, stacked
+from colonnade.display.tables import rows_table, spans_table, traces_table, usage_table
+from colonnade.display.tree import trace_tree
+
+__all__ = [
+    "Picture",
+    "comparison_view",
+    "console",
+    "heading",
+    "note",
+    "pass_k_table",
+    "plain",
+    "rows_table",
+    "spans_table",
+    "stacked",
+    "trace_tree",
+    "traces_table",
+    "usage_table",
+]

@@ -1,0 +1,62 @@
+"""Resources of the memory domain: users and entities, with the working memory that is kept of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from colonnade.engine.domains.arguments import filled, later, merged, metadata_object
+from colonnade.engine.operation import C, Domain, atomic, operation
+from colonnade.engine.plan import Is, Put, Scan, Steps, change, rows
+from colonnade.schemas.memory import RESOURCES
+from colonnade.schemas.records import Record, decode, encode
+
+
+class Resources(Domain[C]):
+    """Operations on resources."""
+
+    @operation
+    def get_resource_by_id(self, *, resource_id: str) -> Steps[Record | None]:
+        """A resource, or ``None``."""
+        return (yield from _resource(resource_id))
+
+    @operation
+    def save_resource(self, *, resource: Mapping[str, Any]) -> Steps[Record]:
+        """Keep a resource, in the place of one with its id; gives it as kept.
+
+        ``id`` is required; ``createdAt`` and ``updatedAt`` are now where they are missing. ``InvalidRows`` lists what
+        is wrong with it.
+        """
+        now = self._clock.now()
+        data = encode(RESOURCES, [filled(resource, createdAt=now, updatedAt=now)])
+        metadata_object(resource.get("metadata"))
+        yield from change(Put(RESOURCES, data))
+        return decode(RESOURCES, data)[0]
+
+    @atomic
+    def update_resource(
+        self, *, resource_id: str, working_memory: str | None = None, metadata: Mapping[str, Any] | None = None
+    ) -> Steps[Record]:
+        """Change a resource, or make it where it is missing; gives it as kept.
+
+        ``working_memory`` replaces what was there (the empty text too, ``None`` leaves it); ``metadata`` is merged into
+        what was there, key by key. Updates at the same time all stay visible.
+        """
+        metadata_object(metadata)
+        now = self._clock.now()
+        stored = yield from _resource(resource_id)
+        resource = stored or {"id": resource_id, "metadata": {}, "createdAt": now, "updatedAt": now}
+        if working_memory is not None:
+            resource["workingMemory"] = working_memory
+        if metadata is not None:
+            resource["metadata"] = merged(resource["metadata"], metadata)
+        if stored is not None:
+            resource["updatedAt"] = later(now, resource["updatedAt"])
+        data = encode(RESOURCES, [resource])
+        yield from change(Put(RESOURCES, data))
+        return decode(RESOURCES, data)[0]
+
+
+def _resource(resource_id: str) -> Steps[Record | None]:
+    found = yield from rows(Scan(RESOURCES, Is("id", "=", resource_id)))
+    return next(iter(decode(RESOURCES, found)), None)

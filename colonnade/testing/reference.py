@@ -1,0 +1,327 @@
+"""What every store must answer: the waist in plain Python, over lists of dicts.
+
+It shares no code with ``fold`` and no kernel with Arrow: two evaluations that were written apart agree only where both
+are right. Rows hold stored values (identifiers and escaped text, JSON as text) and times as microseconds since the epoch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from functools import cmp_to_key
+from typing import Any, Final
+
+import pyarrow as pa
+
+from colonnade.engine.plan import (
+    Among,
+    And,
+    At,
+    Bucket,
+    Delete,
+    Filter,
+    Is,
+    Measure,
+    Not,
+    Null,
+    OneOf,
+    Or,
+    Order,
+    Patch,
+    Put,
+    Scan,
+    Summarize,
+)
+from colonnade.errors import Conflict, InvalidInput
+from colonnade.schemas import table_named
+from colonnade.schemas.payloads import from_json, to_json
+from colonnade.schemas.records import spell_value
+from colonnade.schemas.table import Table
+
+Row = dict[str, Any]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_COMPARE: Final[dict[str, Callable[[Any, Any], bool]]] = {
+    "=": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A float that a store may add up in any order: right within 1e-9 of the size of what was added."""
+
+    value: float
+    size: float
+
+    def fits(self, found: object) -> bool:
+        """Whether a store's answer is this number."""
+        return isinstance(found, float) and abs(found - self.value) <= 1e-9 * self.size + 1e-300
+
+
+@dataclass(frozen=True, slots=True)
+class Anything:
+    """The sum of floats overflows, and what comes then is not fixed: infinity, or an error."""
+
+    def fits(self, found: object) -> bool:
+        """Always."""
+        return True
+
+
+class Reference:
+    """The tables of one storage, and what each plan does to them."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, dict[tuple[Any, ...], Row]] = {}
+
+    def copy(self) -> Reference:
+        """A reference that goes on by itself: rows are never changed in place."""
+        other = Reference()
+        other._tables = {name: dict(rows) for name, rows in self._tables.items()}
+        return other
+
+    def rows(self, table: Table) -> list[Row]:
+        """All rows of a table or a reading."""
+        if (origin := table.facts.reading_of) is None:
+            return list(self._tables.get(table.name, {}).values())
+        there = dict(table.facts.renames)
+        return [{name: row[there.get(name, name)] for name in table.columns} for row in self.rows(table_named(origin))]
+
+    def scan(self, plan: Scan) -> list[Row]:
+        """The rows, in their order where the plan gives one."""
+        kept = [row for row in self.rows(plan.table) if self._holds(plan.where, plan.table, row)]
+        if plan.order or plan.limit is not None or plan.offset:
+            kept = in_order(kept, (*plan.order, *(Order(name) for name in plan.table.key)))
+        end = None if plan.limit is None else plan.offset + plan.limit
+        names = plan.table.columns if plan.columns is None else plan.columns
+        return [{name: row[name] for name in names} for row in kept[plan.offset : end]]
+
+    def summarize(self, plan: Summarize) -> list[Row]:
+        """Groups in their order, each with its measures; ``InvalidInput`` where a sum leaves 64 bits."""
+        groups: dict[tuple[Any, ...], list[Row]] = {} if plan.by else {(): []}
+        for row in self.rows(plan.table):
+            if self._holds(plan.where, plan.table, row):
+                groups.setdefault(tuple(_group(term, row) for term in plan.by), []).append(row)
+        names = [term if isinstance(term, str) else term.column for term in plan.by]
+        answer = []
+        for group, rows in groups.items():
+            found = dict(zip(names, group, strict=True))
+            answer.append(found | {each.name: _measure(each, plan.table, rows) for each in plan.measures})
+        return in_order(answer, tuple(Order(name) for name in names))
+
+    def put(self, plan: Put) -> int:
+        """Upsert; ``Conflict`` where ``expect`` is not what is stored."""
+        rows = self._tables.setdefault(plan.table.name, {})
+        incoming = plain(plan.data)
+        keys = [tuple(row[name] for name in plan.table.key) for row in incoming]
+        if plan.expect is not None:
+            self._compare(plan.table, rows, set(keys), plain(plan.expect))
+        final, once = plan.table.facts.final, plan.table.once
+        for key, row in zip(keys, incoming, strict=True):
+            before = rows.get(key)
+            if before is None:
+                rows[key] = row
+            elif final is None or before[final] is None or row[final] is not None:
+                rows[key] = row | {name: before[name] for name in once}
+        return len(incoming)
+
+    @staticmethod
+    def _compare(table: Table, rows: dict[Any, Row], keys: set[Any], expected: list[Row]) -> None:
+        known = {tuple(row[name] for name in table.key): row for row in expected}
+        for key in keys:
+            stored, read = rows.get(key), known.get(key)
+            if (stored is None) != (read is None) or (stored and read and not is_same(table, stored, read)):
+                raise Conflict(f"{key} changed since it was read")
+
+    def patch(self, plan: Patch) -> int:
+        """Set columns where the filter holds."""
+        values = {name: spelled(plan.table, name, value) for name, value in plan.values.items()}
+        rows = self._tables.get(plan.table.name, {})
+        found = [key for key, row in rows.items() if self._holds(plan.where, plan.table, row)]
+        for key in found:
+            rows[key] = rows[key] | values
+        return len(found)
+
+    def delete(self, plan: Delete) -> int:
+        """Forget the rows where the filter holds."""
+        rows = self._tables.get(plan.table.name, {})
+        found = [key for key, row in rows.items() if self._holds(plan.where, plan.table, row)]
+        for key in found:
+            del rows[key]
+        return len(found)
+
+    def _holds(self, filter: Filter, table: Table, row: Row) -> bool | None:
+        match filter:
+            case Is(At(column, path), op, value):
+                return _judge(_steps(row[column], path), op, from_json(to_json(value)))
+            case Is(str() as name, op, value):
+                if row[name] is None or value is None:
+                    return None
+                return _COMPARE[op](row[name], spelled(table, name, value))
+            case OneOf(name, values):
+                return _one_of(row[name], [spelled(table, name, value) for value in values])
+            case Among(name, scan, of):
+                found = {inner[of] for inner in self.scan(scan.but(columns=(of,)))}
+                return _one_of(row[name], found - {None})
+            case Null(At(column, path)):
+                return all(value is None for value in _steps(row[column], path))
+            case Null(str() as name):
+                return row[name] is None
+            case Not(of):
+                held = self._holds(of, table, row)
+                return None if held is None else not held
+            case And(parts):
+                return _all(self._holds(part, table, row) for part in parts)
+            case Or(parts):
+                held = _all(_opposite(self._holds(part, table, row)) for part in parts)
+                return _opposite(held)
+        raise TypeError(f"{filter!r} is no filter")
+
+
+def plain(data: pa.Table) -> list[Row]:
+    """Arrow rows as dicts; times as microseconds, which reach further than Python's."""
+    columns = {}
+    for field, column in zip(data.schema, data.columns, strict=True):
+        moments = pa.types.is_timestamp(field.type)
+        columns[field.name] = (column.cast(pa.int64()) if moments else column).to_pylist()
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def spelled(table: Table, column: str, value: object) -> Any:
+    """A value of a plan as rows hold it."""
+    stored = spell_value(table, column, value)
+    return (stored - _EPOCH) // timedelta(microseconds=1) if isinstance(stored, datetime) else stored
+
+
+def is_same(table: Table, left: Row, right: Row) -> bool:
+    """Whether two rows say the same in the columns that the second has; JSON is compared as values."""
+    for name, there in right.items():
+        here = left[name]
+        if here is None or there is None or table.columns[name].kind.name != "json":
+            if here != there or (isinstance(here, float) and math.copysign(1, here) != math.copysign(1, there)):
+                return False
+        elif here != there and not _equal(from_json(here), from_json(there), nan=True):
+            return False
+    return True
+
+
+def in_order(rows: list[Row], terms: Sequence[Order]) -> list[Row]:
+    """Rows sorted by terms, the first of which counts most."""
+
+    def compare(left: Row, right: Row) -> int:
+        for term in terms:
+            a, b = left[term.column], right[term.column]
+            if a is None or b is None:
+                if (a is None) != (b is None):
+                    return -1 if (a is None) == term.nulls_first else 1
+            elif a != b:
+                return -1 if (a < b) != term.descending else 1
+        return 0
+
+    return sorted(rows, key=cmp_to_key(compare))
+
+
+def _opposite(held: bool | None) -> bool | None:
+    return None if held is None else not held
+
+
+def _all(parts: Iterable[bool | None]) -> bool | None:
+    held = list(parts)
+    return False if False in held else None if None in held else True
+
+
+def _one_of(value: Any, known: Iterable[Any]) -> bool | None:
+    values = list(known)
+    if not values:
+        return False
+    if value is None:
+        return None
+    return True if value in values else None if None in values else False
+
+
+def _steps(text: str | None, path: tuple[str | int, ...]) -> Iterator[Any]:
+    """The value at a path in JSON text; nothing at all where there is none."""
+    if text is None:
+        return
+    value = from_json(text)
+    for step in path:
+        if isinstance(step, str):
+            if not isinstance(value, dict) or step not in value:
+                return
+        elif not isinstance(value, list) or not 0 <= step < len(value):
+            return
+        value = value[step]
+    yield value
+
+
+def _judge(found: Iterator[Any], op: str, value: Any) -> bool | None:
+    for place in found:
+        if op in ("=", "!="):
+            return _equal(place, value) == (op == "=")
+        if op == "has":
+            return any(_equal(item, value) for item in place) if isinstance(place, list) else None
+        if (_number(place) and _number(value)) or (isinstance(place, str) and isinstance(value, str)):
+            return _COMPARE[op](place, value)
+    return None
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _equal(left: Any, right: Any, *, nan: bool = False) -> bool:
+    """JSON equality: by type first, where all numbers are of one type. NaN equals itself only where that is asked."""
+    if _number(left) and _number(right):
+        return bool(left == right) or (nan and left != left and right != right)
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, dict):
+        return set(left) == set(right) and all(_equal(left[name], right[name], nan=nan) for name in left)
+    if isinstance(left, list):
+        return len(left) == len(right) and all(_equal(*pair, nan=nan) for pair in zip(left, right, strict=True))
+    return bool(left == right)
+
+
+def _group(term: str | Bucket, row: Row) -> Any:
+    if isinstance(term, str):
+        return row[term]
+    width = term.width // timedelta(microseconds=1)
+    moment = row[term.column]
+    return None if moment is None else moment - moment % width
+
+
+def _measure(measure: Measure, table: Table, rows: list[Row]) -> Any:
+    if measure.column is None:
+        return len(rows)
+    found = [row[measure.column] for row in rows if row[measure.column] is not None]
+    if measure.function == "count":
+        return len(found)
+    if not found:
+        return None
+    match measure.function:
+        case "min":
+            return min(found)
+        case "max":
+            return max(found)
+        case "sum" if table.columns[measure.column].kind.name != "float":
+            if not -(2**63) <= sum(found) < 2**63:
+                raise InvalidInput(f"the sum of {measure.column} does not fit into 64 bits")
+            return sum(found)
+        case "sum" | "mean":
+            size = sum(map(abs, map(Fraction, found)))
+            exact = sum(map(Fraction, found)) / (1 if measure.function == "sum" else len(found))
+            return Near(float(exact), float(size)) if size < 1.7e308 else Anything()
+        case quantile:
+            place = Fraction(int(quantile[1:]), 100) * (len(found) - 1)
+            low = math.floor(place)
+            ordered = [Fraction(value) for value in sorted(found)]
+            between = (ordered[min(low + 1, len(ordered) - 1)] - ordered[low]) * (place - low)
+            size = max(map(abs, ordered))
+            return Near(float(ordered[low] + between), float(size)) if size < 8e307 else Anything()

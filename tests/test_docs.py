@@ -1,0 +1,59 @@
+"""Every example in README and docs is run, and what it says it prints is what it prints."""
+
+import doctest
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+def _console(example: str, folder: Path) -> None:
+    """Run each ``$ `` line in the folder; its output must match the lines below it, where there are any."""
+    environment = {**os.environ, "COLUMNS": "80", "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    for part in re.split(r"^\$ ", example, flags=re.MULTILINE)[1:]:
+        command, _, wanted = part.partition("\n")
+        if shlex.split(command)[0] in ("pip", "make", "cd"):
+            continue  # installing is what the tests have done already
+        ran = subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, f"$ {command}\n{ran.stdout}{ran.stderr}"
+        matches = doctest.OutputChecker().check_output(wanted, ran.stdout, FLAGS)
+        assert matches or not wanted.strip(), f"$ {command}\nprinted:\n{ran.stdout}\nand not:\n{wanted}"
+
+
+def _python(example: str, names: dict[str, object], page: Path) -> None:
+    if ">>>" not in example:
+        exec(compile(example, page.name, "exec"), names)
+        return
+    test = doctest.DocTestParser().get_doctest(example, names, page.name, str(page), 0)
+    report: list[str] = []
+    runner = doctest.DocTestRunner(optionflags=FLAGS)
+    runner.run(test, out=report.append, clear_globs=False)
+    names.update(test.globs)
+    assert not runner.failures, "".join(report)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_examples_do_what_they_say(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shared = Path(os.environ.get("COLONNADE_SHARED", ROOT.parent / "shared"))
+    names: dict[str, object] = {"__name__": "__main__"}
+    for language, example in FENCE.findall(page.read_text()):
+        if "gpt-4o-airline.json" in example:
+            recording = shared / "data" / "tau-bench" / "gpt-4o-airline.json"
+            if not recording.exists():
+                pytest.skip("the example needs the shared recordings: set COLONNADE_SHARED")
+            if not (tmp_path / recording.name).exists():
+                (tmp_path / recording.name).symlink_to(recording)
+        if language in ("python", "pycon"):
+            _python(example, names, page)
+        elif language == "console":
+            _console(example, tmp_path)
