@@ -35,15 +35,15 @@ After = Annotated[str | None, Parameter(help="The cursor that an earlier page en
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command. Errors that colonnade raises on purpose are one message on stderr and exit code 1."""
+    """Run a command. Errors of input, of a store and of files are one message on stderr and exit code 1."""
     try:
         app(arguments)
-    except ColonnadeError as error:
-        print(f"colonnade: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
     except BrokenPipeError:  # `colonnade spans ... | head`
         sys.stderr.close()
         raise SystemExit(0) from None
+    except (ColonnadeError, OSError) as error:
+        print(f"colonnade: {error}".rstrip(), file=sys.stderr)
+        raise SystemExit(1) from None
 
 
 @app.command
@@ -98,7 +98,10 @@ def import_(file: Path, /, *, into: Store, batch: str | None = None, scorer: str
         Name under which the rewards are kept as scores.
     """
     from colonnade.ingest.load import import_file
+    from colonnade.ingest.transcripts import read_transcripts
 
+    for _ in read_transcripts(file):
+        pass  # a file that cannot be used must not leave an empty store behind
     with colonnade.open(into) as store, _progress() as progress:
         task = progress.add_task(f"importing {file.name}", total=None)
         report = import_file(
@@ -209,6 +212,10 @@ def sql(store: Store, query: str, /, *parameters: str, format: str = "table", li
     format
         table, json (one object a line) or csv; the limit is for tables only.
     """
+    if format not in ("table", "json", "csv"):
+        raise InvalidInput(f"no format {format!r}; there are table, json and csv")
+    if limit < 1:
+        raise InvalidInput(f"limit must be a whole number >= 1, not {limit}")
     with _reading(store) as opened:
         answer = opened.sql(query, list(parameters) or None).arrow()
     match format:
@@ -221,12 +228,10 @@ def sql(store: Store, query: str, /, *parameters: str, format: str = "table", li
 
             for row in answer.to_pylist():
                 print(to_json(row))
-        case "csv":
+        case _:
             import pyarrow.csv
 
             pyarrow.csv.write_csv(answer, sys.stdout.buffer)
-        case _:
-            raise InvalidInput(f"no format {format!r}; there are table, json and csv")
 
 
 @app.command
@@ -289,7 +294,9 @@ def conform(url: str, /, *, examples: int = 200) -> None:
 @contextmanager
 def _reading(address: str) -> Iterator[colonnade.Storage]:
     """A store opened to be read: it must be there, and files are opened read-only, so that several may read at once."""
-    if "://" not in address and address != ":memory:":
+    if address.startswith("duckdb:///") and "read_only=" not in address:
+        address += ("&" if "?" in address else "?") + "read_only=true"
+    elif "://" not in address and address != ":memory:":
         path = Path(address).expanduser()
         if not path.exists():
             raise NotFound(f"there is no store at {address}")
@@ -317,19 +324,16 @@ def _console() -> Console:
 
 
 def _progress() -> Progress:
+    from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+    console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
-        console=_error_console(),
+        console=console,
         transient=True,
+        disable=not console.is_terminal,  # a log wants no bar, and no empty line in its place
     )
-
-
-def _error_console() -> Console:
-    from rich.console import Console
-
-    return Console(stderr=True)

@@ -36,11 +36,15 @@ def shared(pytestconfig: pytest.Config) -> Path:
 
 
 def _open(store: str, colour: str, folder: Path) -> Any:
-    address = ":memory:" if store == "memory" else str(folder / "store.duckdb")
+    address = {
+        "memory": ":memory:",
+        "duckdb": f"duckdb:///{folder / 'store.duckdb'}",
+        "sqlite": f"sqlite:///{folder / 'store.sqlite'}",
+    }[store]
     return colonnade.open(address) if colour == "sync" else Awaited(colonnade.aopen(address))
 
 
-@pytest.fixture(params=[f"{store}-{colour}" for store in ("memory", "duckdb") for colour in ("sync", "async")])
+@pytest.fixture(params=[f"{store}-{colour}" for store in ("memory", "duckdb", "sqlite") for colour in ("sync", "async")])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     """An empty storage: each store in both colours, behind the same blocking face."""
     store, colour = request.param.split("-")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
-
-from colonnade.schemas.payloads import to_json
 
 ABSENT: Final = "–"  # noqa: RUF001 - a dash as wide as a digit
 """What stands where there is no value; 0 is a value and is written as 0."""
@@ -58,10 +57,7 @@ def payload(value: Any, limit: int | None = None) -> str:
     """A value on one line: text as it is, anything else as JSON."""
     if isinstance(value, str):
         return safe(value, limit)
-    try:
-        return safe(to_json(value), limit)
-    except (TypeError, ValueError):
-        return safe(repr(value), limit)
+    return safe(json.dumps(value, ensure_ascii=False, default=str), limit)
 
 
 def duration(nanoseconds: float | None) -> str:
@@ -115,13 +111,6 @@ def moneys(column: Sequence[float | None]) -> list[str]:
 def number(value: float | None) -> str:
     """A count (of tokens, calls, rows) in full: ``12,345``."""
     return ABSENT if value is None else f"{value:,.0f}"
-
-
-def percent(share: float | None, *, signed: bool = False) -> str:
-    """A share of one as a percentage: ``62.5 %``; with ``signed``, ``+4.2 %``."""
-    if share is None:
-        return ABSENT
-    return f"{100 * share:{'+' if signed else ''}.1f} %"
 
 
 def moment(time: datetime | None, *, date: bool = True, fraction: bool = False) -> str:

@@ -48,10 +48,11 @@ class _Figures:
 
     heading: str
     cells: list[str]
+    width: int
 
-    @property
-    def width(self) -> int:
-        return max(map(cell_len, (self.heading, *self.cells)))
+    @classmethod
+    def of(cls, heading: str, cells: list[str]) -> _Figures:
+        return cls(heading, cells, max(map(cell_len, (heading, *cells))))
 
 
 class _Tree:
@@ -102,21 +103,21 @@ class _Tree:
 
     def _figures(self) -> list[_Figures]:
         took = ["running" if node.is_running else _took(node) for node in self.nodes]
-        columns = [_Figures("took", took)]
+        columns = [_Figures.of("took", took)]
         costs = [node.span.get("cost") for node in self.nodes]
         if any(cost is not None for cost in costs):
             decimals = decimals_for(costs, least=2)
-            columns.append(_Figures("cost", [_blank(money(cost, decimals)) for cost in costs]))
+            columns.append(_Figures.of("cost", [_blank(money(cost, decimals)) for cost in costs]))
         for column, heading in (("inputTokens", "tok in"), ("outputTokens", "tok out")):
             counts = [node.span.get(column) for node in self.nodes]
             if any(count is not None for count in counts):
-                columns.append(_Figures(heading, [_blank(number(count)) for count in counts]))
+                columns.append(_Figures.of(heading, [_blank(number(count)) for count in counts]))
         return columns
 
     def _line(self, node: Node, above: list[bool], names: int, bar: int, cells: list[tuple[str, int]]) -> Text:
         colour = "red" if node.error is not None else COLOURS.get(str(node.span.get("spanType")), "blue")
         line = Text(no_wrap=True, overflow="crop", end="\n")
-        line.append(_guide([*above[1:-1], above[-1]], names, "├ ", "└ ") if node.depth else "", "dim")
+        line.append(_guide(above, names, "├ ", "└ "), "dim")
         line.append(_label(node), "bold red" if node.error is not None else "")
         line.truncate(names, overflow="ellipsis", pad=True)
         if bar:
@@ -164,10 +165,14 @@ def _blank(text: str) -> str:
 
 
 def _guide(above: list[bool], names: int, branch: str, end: str) -> str:
-    parts = ["  " if last else "│ " for last in above[:-1]]
-    parts.append(end if above[-1] else branch)
+    """The lines that lead to a span; ``above`` says of it and of each of its ancestors whether it is the last child."""
+    depth = len(above) - 1
+    if not depth:
+        return ""
     most = max(1, names // 4)  # each is two columns, and half of the names' width stays for the names
-    return "".join(parts) if len(parts) <= most else "… " + "".join(parts[-most + 1 :])
+    cut = "" if depth <= most else "… "
+    parts = ["  " if last else "│ " for last in above[-depth if depth <= most else 1 - most : -1]]
+    return cut + "".join(parts) + (end if above[-1] else branch)
 
 
 def _notes(node: Node, above: list[bool], names: int, width: int) -> list[Text]:
@@ -180,7 +185,7 @@ def _notes(node: Node, above: list[bool], names: int, width: int) -> list[Text]:
         notes.append(Text(f"its parent {parent} is not here: still running, or never kept", style="yellow"))
     if not notes:
         return []
-    guide = (_guide(above[1:], names, "│ ", "  ") if node.depth else "") + ("│ " if node.children else "  ")
+    guide = _guide(above, names, "│ ", "  ") + ("│ " if node.children else "  ")
     lines = []
     for note in notes:
         for part in note.wrap(rich.get_console(), max(width - cell_len(guide), 20)):

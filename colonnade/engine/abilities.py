@@ -232,13 +232,14 @@ def _over_origin(plan: P) -> P:
 
 def _read_through(plan: Plan, route: Route) -> Native:
     """A plan over a reading, with the answer's columns named as the reading has them."""
-    if not isinstance(plan, Scan | Summarize):
-        raise Unsupported(f"{plan.table.name} is a reading of {plan.table.facts.reading_of}: write that instead")
-    names, over = (
-        (plan.projection, _over_origin(plan)) if isinstance(plan, Scan) else (plan.names, _over_origin(plan))
-    )
-    answer = yield from _perform(over, route)
-    return answer.rename_columns(names)
+    match plan:
+        case Scan():
+            answer = yield from _perform(_over_origin(plan), route)
+            return answer.rename_columns(plan.projection)
+        case Summarize():
+            answer = yield from _perform(_over_origin(plan), route)
+            return answer.rename_columns(plan.names)
+    raise Unsupported(f"{plan.table.name} is a reading of {plan.table.facts.reading_of}: write that instead")
 
 
 def by_key(table: Table, keys: pa.Table) -> Filter:

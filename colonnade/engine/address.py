@@ -96,6 +96,8 @@ def store_at(address: str) -> AnyStore:
         return _file(address)
     if scheme == "duckdb":
         return _duckdb(address)
+    if scheme == "sqlite":
+        return _sqlite(address)
     from importlib.metadata import entry_points  # a fifth of what `import colonnade` may cost
 
     for found in entry_points(group="colonnade.stores", name=scheme):
@@ -133,6 +135,15 @@ def _duckdb(address: str) -> AnyStore:
     # As SQLAlchemy has it: after the third slash comes the path, so an absolute one makes four slashes.
     path = unquote(parts.path)[1:]
     return DuckDBStore(Path(path) if path not in ("", ":memory:") else None, **options)
+
+
+def _sqlite(address: str) -> AnyStore:
+    parts = urlsplit(address)
+    if parts.netloc or parts.query:
+        raise InvalidAddress("a SQLite file has no host and no options: write sqlite:///agent.sqlite (three slashes)")
+    from colonnade.engine.stores.sqlite import SQLiteStore
+
+    return SQLiteStore(Path(unquote(parts.path)[1:]))
 
 
 def _boolean(name: str, text: str) -> bool:

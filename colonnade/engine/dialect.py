@@ -32,6 +32,8 @@ class JsonSpelling:
     """What ``kind`` says of a number."""
     booleans: tuple[str, ...]
     """What ``kind`` says of a boolean."""
+    boolean: str
+    """Expression for a boolean at a path, as ``true`` or ``false`` in text."""
     null: str
     """What ``kind`` says of JSON null."""
     number: str
@@ -68,6 +70,8 @@ class Dialect:
     """Whether only look-ups by an identifier get an index, of that one column."""
     view: str = "CREATE VIEW IF NOT EXISTS"
     """How a view is made, over an older one where that can be said."""
+    suffix: str = ""
+    """What follows the columns of a table."""
     payload: str = ""
     """What follows the type of a payload column."""
 
@@ -114,6 +118,7 @@ DUCKDB: Final = Dialect(
         strings=("VARCHAR",),
         numbers=("BIGINT", "UBIGINT", "HUGEINT", "DOUBLE"),
         booleans=("BOOLEAN",),
+        boolean="json_extract_string({column}, {path})",
         null="NULL",
         number="TRY_CAST({text} AS DOUBLE)",
         has_text=(
@@ -156,6 +161,32 @@ SQLITE: Final = Dialect(
         "binary": "BLOB",
         "vector": "BLOB",
     },
+    json=JsonSpelling(
+        path="${steps}",
+        step='."{key}"',
+        kind="json_type({column}, {path})",
+        text="json_extract({column}, {path})",
+        strings=("text",),
+        numbers=("integer", "real"),
+        booleans=("true", "false"),
+        boolean="({column} -> {path})",
+        null="null",
+        number="json_extract({column}, {path})",
+        has_text=(
+            "CASE json_type({column}, {path}) WHEN 'array' THEN EXISTS (SELECT 1 FROM json_each({column}, {path}) AS item "
+            "WHERE item.type = 'text' AND item.value = {value}) END"
+        ),
+    ),
+    bucket="({column} - ({column} % {micros} + {micros}) % {micros})",
+    functions={
+        "count": "count({column})",
+        "sum": "sum({column})",
+        "min": "min({column})",
+        "max": "max({column})",
+        "mean": "avg({column})",
+    },
+    array="{column} IN (SELECT value FROM json_each({values}))",
+    suffix=" STRICT",
 )
 
 DIALECTS: Final[Mapping[str, Dialect]] = {"duckdb": DUCKDB, "sqlite": SQLITE}

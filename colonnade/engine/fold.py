@@ -204,6 +204,12 @@ def name_of(term: str | Bucket) -> str:
     return term if isinstance(term, str) else term.column
 
 
+def summary_schema(plan: Summarize) -> pa.Schema:
+    """The Arrow schema of a summary's answer."""
+    groups = [plan.table.schema.field(name_of(term)) for term in plan.by]
+    return pa.schema([*groups, *(pa.field(each.name, measure_type(each, plan.table)) for each in plan.measures)])
+
+
 def measure_type(measure: Measure, table: Table) -> pa.DataType:
     """The Arrow type of a measure: counts and sums of whole numbers are int64, means and quantiles float64."""
     if measure.function == "count" or measure.column is None:

@@ -155,7 +155,7 @@ class Renderer:
             return self._json_gap(spelling, spelling.has_text, place, escape_text(value))
         wanted: str | float
         if isinstance(value, bool):
-            kinds, found, wanted = spelling.booleans, spelling.text, "true" if value else "false"
+            kinds, found, wanted = spelling.booleans, spelling.boolean, "true" if value else "false"
         elif isinstance(value, str):
             kinds, found, wanted = spelling.strings, spelling.text, escape_text(value)
         else:
@@ -253,7 +253,7 @@ def create_table(dialect: Dialect, table: Table) -> str:
         wide = dialect.payload if column.payload else ""
         lines.append(f"  {dialect.ident(column.name)} {dialect.type_of(column)}{required}{wide}")
     lines.append(f"  PRIMARY KEY ({', '.join(map(dialect.ident, table.key))})")
-    return f"CREATE TABLE IF NOT EXISTS {dialect.table(table)} (\n" + ",\n".join(lines) + "\n)"
+    return f"CREATE TABLE IF NOT EXISTS {dialect.table(table)} (\n" + ",\n".join(lines) + f"\n){dialect.suffix}"
 
 
 def create_view(dialect: Dialect, table: Table) -> str:

@@ -29,8 +29,11 @@ def export_plan(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Scan:
-    """The scan behind an export: all rows, or those from ``since`` (inclusive) to ``until`` (exclusive)."""
-    chosen = tuple(columns) if columns is not None else table.light if light else None
+    """The scan behind an export: all rows, or those from ``since`` (inclusive) to ``until`` (exclusive).
+
+    ``InvalidInput`` for a column that is not there.
+    """
+    chosen = tuple(table.column(name).name for name in columns) if columns is not None else table.light if light else None
     when = _TIME.get(table.name, "createdAt")
     where: Filter = TRUE if since is None and until is None else between(when, since, until, end_exclusive=True)
     return Scan(table, where, columns=chosen)
@@ -68,6 +71,8 @@ def write(
 
 @contextmanager
 def _whole(path: Path) -> Iterator[Path]:
+    if not path.parent.is_dir():
+        raise InvalidInput(f"{path.parent} is no folder; make it first, then export {path.name} into it")
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
         yield unfinished

@@ -47,6 +47,10 @@ def _columns(table: Table, *kinds: str) -> list[Column]:
     return [column for column in table.columns.values() if column.kind.name in kinds]
 
 
+def _name(column: Column) -> str:
+    return column.name
+
+
 def _lead(columns: Sequence[Column]) -> SearchStrategy[Column]:
     """Any of the columns; half of the time one that is set in every row, so that wide tables give hits too."""
     required = [column for column in columns if not column.nullable]
@@ -121,7 +125,7 @@ def _among(table: Table, other: Table) -> SearchStrategy[Filter]:
 def orders(table: Table) -> SearchStrategy[tuple[Order, ...]]:
     """Orders by none to three columns; a column may come twice, the first time counts."""
     sortable = _columns(table, *ORDERED, "boolean")
-    term = st.builds(Order, _lead(sortable).map(lambda column: column.name), st.booleans(), st.booleans())
+    term = st.builds(Order, _lead(sortable).map(_name), st.booleans(), st.booleans())
     return st.just(()) | st.lists(term, max_size=3).map(tuple)
 
 
@@ -143,23 +147,22 @@ def scans(table: Table, others: tuple[Table, ...] = ()) -> SearchStrategy[Scan]:
 @cache
 def summaries(table: Table, others: tuple[Table, ...] = ()) -> SearchStrategy[Summarize]:
     """Summaries by none to two groups, with one to four measures."""
-    groups: SearchStrategy[str | Bucket] = _lead(_columns(table, *ORDERED, "boolean")).map(lambda column: column.name)
+    groups: SearchStrategy[str | Bucket] = _lead(_columns(table, *ORDERED, "boolean")).map(_name)
     if moments := _columns(table, "timestamp"):
-        named = st.sampled_from(moments).map(lambda column: column.name)
-        groups |= st.builds(Bucket, named, st.sampled_from(_WIDTHS))
+        groups |= st.builds(Bucket, _lead(moments).map(_name), st.sampled_from(_WIDTHS))
     by = st.lists(groups, max_size=2, unique_by=lambda term: term if isinstance(term, str) else term.column)
     measures = st.lists(_measures(table), min_size=1, max_size=4, unique_by=lambda measure: measure.name)
     return st.builds(Summarize, st.just(table), by.map(tuple), measures.map(tuple), filters(table, others))
 
 
 def _measures(table: Table) -> SearchStrategy[Measure]:
-    every = [Measure("count"), *(Measure("count", name) for name in table.columns)]
-    for column in _columns(table, *NUMERIC):
-        every += [Measure(function, column.name) for function in ("sum", "mean", "min", "max", "p50", "p95", "p99")]
-    for column in _columns(table, "text", "uuid", "timestamp"):
-        every += [Measure(function, column.name) for function in ("min", "max")]
-    numeric = [each for each in every if each.function not in ("count", "min", "max")]
-    return st.sampled_from(every) | st.sampled_from(numeric or every)
+    count = st.builds(Measure, st.just("count"), st.none() | st.sampled_from(list(table.columns)))
+    ends = st.builds(Measure, st.sampled_from(("min", "max")), _lead(_columns(table, *ORDERED)).map(_name))
+    if not (numbers := _columns(table, *NUMERIC)):
+        return count | ends
+    functions = st.sampled_from(("sum", "sum", "mean", "min", "max", "p50", "p95", "p99"))
+    computed = st.builds(Measure, functions, _lead(numbers).map(_name))
+    return st.one_of(count, ends, computed, computed)
 
 
 @cache

@@ -233,7 +233,8 @@ def test_a_trace_has_all_its_spans_in_the_order_of_starts(storage: Any) -> None:
 
 def test_roots_are_the_latest_traces(storage: Any) -> None:
     keep(storage, *(span("root", f"t{n}", startedAt=NOON + n * SECOND) for n in range(5)))
-    keep(storage, span("child", "t1", parentSpanId="root", startedAt=NOON + 9 * SECOND))
+    keep(storage, span("root", "t2", startedAt=NOON + 2 * SECOND, endedAt=NOON + 3 * SECOND))
+    keep(storage, span("child", "t1", parentSpanId="root", startedAt=NOON + 2 * SECOND))
 
     pages = every_page(storage.queries.roots, limit=2, until=NOON + 4 * SECOND)
 

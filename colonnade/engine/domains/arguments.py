@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from colonnade.engine.plan import TRUE, And, At, Filter, Is, between
 from colonnade.errors import InvalidInput
-from colonnade.schemas.payloads import from_json, to_json
 from colonnade.schemas.records import Record, spell_value
 from colonnade.schemas.table import Table
 
@@ -125,8 +124,7 @@ def metadata_is(given: Any, place: Callable[[str], At], *, scalars: bool = False
             raise InvalidInput(
                 f"Invalid metadata value of {key}: {value!r:.80}; give a text, a finite number, a boolean or None"
             )
-        # By way of JSON, so that a date or a tuple is compared as it is stored.
-        parts.append(Is(place(key), "=", from_json(to_json(value))))
+        parts.append(Is(place(key), "=", value))
     return And(tuple(parts))
 
 

@@ -22,7 +22,7 @@ from colonnade.engine.plan import Delete, Patch, Put, Scan, Summarize
 from colonnade.engine.relational import Renderer, Statement
 from colonnade.engine.store import Store
 from colonnade.engine.stores import duckdb_file
-from colonnade.errors import Conflict, QueryError, StoreClosed, StoreError, StoreReadOnly
+from colonnade.errors import Conflict, InvalidInput, QueryError, StoreClosed, StoreError, StoreReadOnly
 
 R = TypeVar("R")
 
@@ -82,9 +82,10 @@ class Session(Store):
 
     def summarize(self, plan: Summarize) -> pa.Table:
         """``SELECT`` with ``GROUP BY``."""
-        fields = [plan.table.schema.field(fold.name_of(term)) for term in plan.by]
-        fields += [pa.field(m.name, fold.measure_type(m, plan.table)) for m in plan.measures]
-        return self.query(Renderer(DUCKDB).summarize(plan), pa.schema(fields))
+        try:
+            return self.query(Renderer(DUCKDB).summarize(plan), fold.summary_schema(plan))
+        except pa.ArrowInvalid as error:  # only a sum of whole numbers can be too large for the type of its answer
+            raise InvalidInput(f"a sum over {plan.table.name} does not fit into 64 bits: {error}") from None
 
     def put(self, plan: Put) -> int:
         """Insert from Arrow, within a transaction; rows that are stored are read, merged, deleted and inserted anew.

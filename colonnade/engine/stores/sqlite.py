@@ -1,0 +1,283 @@
+"""SQLite in WAL mode: what changes (threads, messages, resources, workflow runs, agents), for several processes.
+
+Measured against DuckDB it is 7 to 39 times faster at upserts and point reads, and any number of processes may open the
+file. Each thread of each process has a connection of its own; writers take turns through SQLite's own lock, for which
+they wait, and an atomic operation is one immediate transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal
+
+import pyarrow as pa
+
+from colonnade.engine import fold
+from colonnade.engine.abilities import Abilities, by_key
+from colonnade.engine.dialect import SQLITE
+from colonnade.engine.plan import Delete, Patch, Put, Scan, Summarize
+from colonnade.engine.relational import Renderer, Statement, ddl, rows_of
+from colonnade.engine.store import Store
+from colonnade.errors import Conflict, InvalidAddress, NotAStore, SchemaTooNew, StoreClosed, StoreError, StoreReadOnly
+from colonnade.schemas import READINGS, STORED, VERSION
+from colonnade.schemas.table import Table
+
+Durability = Literal["process", "power"]
+"""What an acknowledged write survives: the end of the process by any means, or the loss of power too."""
+
+ABILITIES: Final = Abilities(
+    transactions=True,
+    filters=True,
+    json_equal=True,
+    json_has=True,
+    semijoin=True,
+    order=True,
+    aggregates=frozenset(SQLITE.functions or ()),
+    patch=True,
+    delete=True,
+)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_APPLICATION: Final = 0x436F6C6F
+"""Marks a database as ours in its header ("Colo")."""
+_BUSY: Final = 30_000
+"""Milliseconds for which a writer waits for its turn."""
+_BATCH: Final = 8_192
+
+
+class Session(Store):
+    """Plans on one connection."""
+
+    abilities: ClassVar[Abilities] = ABILITIES
+
+    def __init__(self, connection: sqlite3.Connection, label: str) -> None:
+        self.connection = connection
+        self.label = label
+
+    def _run(self, statement: Statement) -> sqlite3.Cursor:
+        with translated(self.label):
+            return self.connection.execute(statement.sql, statement.parameters)
+
+    def scan(self, plan: Scan) -> pa.Table:
+        """``SELECT``, column by column into Arrow."""
+        return _arrow(self._run(Renderer(SQLITE, bound).scan(plan)).fetchall(), plan.schema)
+
+    def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
+        """``SELECT`` as a stream."""
+        cursor = self._run(Renderer(SQLITE, bound).scan(plan))
+        while rows := cursor.fetchmany(_BATCH):
+            yield from _arrow(rows, plan.schema).to_batches()
+
+    def summarize(self, plan: Summarize) -> pa.Table:
+        """``SELECT`` with ``GROUP BY``."""
+        return _arrow(self._run(Renderer(SQLITE, bound).summarize(plan)).fetchall(), fold.summary_schema(plan))
+
+    def put(self, plan: Put) -> int:
+        """``INSERT ... ON CONFLICT``, row by row, within a transaction."""
+        if plan.expect is not None:
+            keys = plan.data.select(list(plan.table.key))
+            stored = pa.concat_tables(
+                self.scan(Scan(plan.table, by_key(plan.table, part), columns=tuple(plan.expect.column_names)))
+                for part in _parts(keys)
+            )
+            if not fold.is_unchanged(plan, stored):
+                raise Conflict(f"rows of {plan.table.name} changed since they were read")
+        sql = Renderer(SQLITE).put_values(plan.table, [[None] * len(plan.table.columns)]).sql
+        with translated(self.label):
+            self.connection.executemany(sql, rows_of(_stored(plan.data)))
+        return int(plan.data.num_rows)
+
+    def patch(self, plan: Patch) -> int:
+        """``UPDATE``."""
+        return self._run(Renderer(SQLITE, bound).patch(plan)).rowcount
+
+    def delete(self, plan: Delete) -> int:
+        """``DELETE``."""
+        return self._run(Renderer(SQLITE, bound).delete(plan)).rowcount
+
+
+class SQLiteStore(Store):
+    """One SQLite file, for any number of threads and processes."""
+
+    abilities: ClassVar[Abilities] = ABILITIES
+
+    def __init__(self, path: Path, *, durability: Durability = "process", tables: Sequence[Table] = STORED) -> None:
+        if path.is_dir():
+            raise NotAStore(f"{path} is a folder; a SQLite store is one file")
+        if not path.parent.is_dir():
+            raise InvalidAddress(f"{path.parent} is no folder; make it first, then open {path.name} in it")
+        self.path = path
+        self.label = str(path)
+        self._tables = tables
+        self._durability = durability
+        self._local = threading.local()
+        self._open: dict[int, sqlite3.Connection] = {}
+        self._closed = False
+
+    def _connection(self) -> sqlite3.Connection:
+        if self._closed:
+            raise StoreClosed(f"{self.label} is closed; open it again with colonnade.open()")
+        # After a fork the child must not touch its parent's connections: SQLite's locks belong to the process.
+        if getattr(self._local, "process", None) != os.getpid():
+            with translated(self.label):
+                connection = sqlite3.connect(
+                    self.path, isolation_level=None, check_same_thread=False, timeout=_BUSY / 1000
+                )
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute(f"PRAGMA synchronous = {'FULL' if self._durability == 'power' else 'NORMAL'}")
+            self._local.connection, self._local.process = connection, os.getpid()
+            self._open[id(connection)] = connection
+        found: sqlite3.Connection = self._local.connection
+        return found
+
+    def _session(self) -> Session:
+        return Session(self._connection(), self.label)
+
+    def init(self) -> None:
+        """Make tables and indexes, or bring an older file to this version, in one transaction."""
+        connection = self._connection()
+        with translated(self.label):
+            if self._version(connection) == VERSION:
+                return
+            with self.transaction():
+                found = self._version(connection)  # another process may have been faster
+                if found == VERSION:
+                    return
+                for table in self._tables:
+                    for statement in ddl(SQLITE, table):
+                        connection.execute(statement)
+                    _add_columns(connection, table)
+                for reading in READINGS:
+                    if reading.domain in {table.domain for table in self._tables}:
+                        connection.execute(f"DROP VIEW IF EXISTS {SQLITE.table(reading)}")
+                        connection.execute(ddl(SQLITE, reading)[0])
+                connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+                connection.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _version(self, connection: sqlite3.Connection) -> int:
+        """The version of its schema; 0 of an empty file. What is not ours is refused."""
+        found = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        ours = connection.execute("PRAGMA application_id").fetchone()[0] == _APPLICATION
+        if not ours and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise NotAStore(f"{self.label} is a database of another program; give colonnade a file of its own")
+        if found > VERSION:
+            raise SchemaTooNew(self.label, found, VERSION)
+        return found
+
+    def close(self) -> None:
+        """Close every connection of this process."""
+        self._closed = True
+        while self._open:
+            _, connection = self._open.popitem()
+            with suppress(sqlite3.Error):
+                connection.close()
+
+    def scan(self, plan: Scan) -> pa.Table:
+        """Rows as of now."""
+        return self._session().scan(plan)
+
+    def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
+        """Rows as of now, as a stream."""
+        return self._session().batches(plan)
+
+    def summarize(self, plan: Summarize) -> pa.Table:
+        """Groups as of now."""
+        return self._session().summarize(plan)
+
+    def put(self, plan: Put) -> int:
+        """Upsert, committed."""
+        with self.transaction() as session:
+            return session.put(plan)
+
+    def patch(self, plan: Patch) -> int:
+        """Update, committed."""
+        return self._session().patch(plan)
+
+    def delete(self, plan: Delete) -> int:
+        """Delete, committed."""
+        return self._session().delete(plan)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A session whose plans are committed as one; it has the file's write lock from its beginning."""
+        session = self._session()
+        connection = session.connection
+        with translated(self.label):
+            connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield session
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        with translated(self.label):
+            connection.execute("COMMIT")
+
+
+def bound(value: Any) -> Any:
+    """A value as SQLite holds it: a time as microseconds since the epoch, an array as JSON."""
+    match value:
+        case datetime():
+            return (value - _EPOCH) // _MICROSECOND
+        case bool():
+            return int(value)
+        case list():
+            return json.dumps([bound(item) for item in value], ensure_ascii=False)
+    return value
+
+
+def _stored(data: pa.Table) -> pa.Table:
+    columns = [
+        column.cast(pa.int64()) if pa.types.is_timestamp(column.type) or pa.types.is_boolean(column.type) else column
+        for column in data.columns
+    ]
+    return pa.Table.from_arrays(columns, names=data.column_names)
+
+
+def _arrow(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+    if not rows:
+        return schema.empty_table()
+    arrays = []
+    for values, declared in zip(zip(*rows, strict=True), schema, strict=True):
+        through = pa.types.is_timestamp(declared.type) or pa.types.is_boolean(declared.type)
+        array = pa.array(values, pa.int64() if through else declared.type)
+        arrays.append(array.cast(declared.type) if through else array)
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _parts(data: pa.Table, size: int = 500) -> Iterator[pa.Table]:
+    # An OR of very many keys would be too deep for SQLite's parser.
+    yield from (data.slice(at, size) for at in range(0, max(data.num_rows, 1), size))
+
+
+def _add_columns(connection: sqlite3.Connection, table: Table) -> None:
+    known = {row[1] for row in connection.execute(f"PRAGMA table_info({SQLITE.table(table)})")}
+    for column in table.columns.values():
+        if column.name not in known:
+            kind = SQLITE.type_of(column)
+            connection.execute(f"ALTER TABLE {SQLITE.table(table)} ADD COLUMN {SQLITE.ident(column.name)} {kind}")
+
+
+@contextmanager
+def translated(label: str) -> Iterator[None]:
+    """SQLite's errors as ours: a lock that was not to be had is ``Conflict``, the rest ``StoreError``."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        said = str(error)
+        if "locked" in said or "busy" in said:
+            raise Conflict(f"{label}: {said}") from error
+        if "readonly" in said or "unable to open" in said:
+            raise StoreReadOnly(f"{label} cannot be written: {said}") from error
+        raise StoreError(f"{label}: {said}") from error
+    except sqlite3.DatabaseError as error:
+        if "not a database" in str(error):
+            raise NotAStore(f"{label} is no SQLite database; it was left as it is") from error
+        raise StoreError(f"{label}: {error}") from error
