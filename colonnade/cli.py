@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import cyclopts
 from cyclopts import Parameter
@@ -293,17 +293,23 @@ def conform(url: str, /, *, examples: int = 200) -> None:
 
 @contextmanager
 def _reading(address: str) -> Iterator[colonnade.Storage]:
-    """A store opened to be read: it must be there, and files are opened read-only, so that several may read at once."""
-    if address.startswith("duckdb:///") and "read_only=" not in address:
-        address += ("&" if "?" in address else "?") + "read_only=true"
-    elif "://" not in address and address != ":memory:":
-        path = Path(address).expanduser()
-        if not path.exists():
-            raise NotFound(f"there is no store at {address}")
-        if path.is_file():
-            address = f"duckdb:///{quote(str(path))}?read_only=true"
-    with colonnade.open(address) as store:
+    """A store opened to be read: a file must be there, and is opened read-only, so that several may read at once."""
+    with colonnade.open(_to_read(address)) as store:
         yield store
+
+
+def _to_read(address: str) -> str:
+    scheme, is_url, rest = address.partition(":///")
+    if address == ":memory:" or "://" in address and scheme not in ("duckdb", "sqlite"):
+        return address
+    path = Path(unquote(rest.partition("?")[0])) if is_url else Path(address).expanduser()
+    if not path.exists():
+        raise NotFound(f"there is no store at {address}")
+    if not path.is_file() or scheme == "sqlite" or "read_only=" in rest:
+        return address
+    if not is_url:
+        return f"duckdb:///{quote(str(path))}?read_only=true"
+    return address + ("&" if "?" in rest else "?") + "read_only=true"
 
 
 def _when(text: str | None) -> Any:

@@ -37,7 +37,7 @@ from colonnade.demo.simulation import (
 )
 from colonnade.demo.tasks import ORDERS, Prompt, Task
 
-AGENT: Final = "support-desk"
+AGENT: Final = "helpdesk"
 """The agent's name, and its workflow's."""
 
 

@@ -43,8 +43,8 @@ class Place:
         known = self.database.exists()
         if known and not _is_demo(self):
             raise AlreadyExists(
-                f"{self.database} is there already and holds more than an earlier demo, or something else; it was left "
-                "as it is. Name another file: colonnade demo --path other.db"
+                f"{self.database} is there already, and is not (or not only) an earlier demo; "
+                "it was left as it is. Name another file: colonnade demo --path other.db"
             )
         if self.export.exists() and not known:
             raise AlreadyExists(
@@ -68,7 +68,7 @@ def _is_demo(place: Place) -> bool:
     """Whether a file is an earlier demo, and only that: nobody has put anything of their own into it."""
     try:
         with colonnade.open(place.address("read_only=true")) as store:
-            agent = store.agents.get_agent_by_id(id="support-desk")
+            agent = store.agents.get_agent_by_id(id="helpdesk")
             foreign = [
                 *store.sql("select 1 from spans where serviceName is distinct from ? limit 1", [SERVICE]).rows(),
                 *store.sql(

@@ -83,8 +83,8 @@ def demo(path: str | os.PathLike[str] | None = None, *, keep: bool = True, conso
 def _demo(here: Place, screen: Console, *, keep: bool) -> Demo:
     begun = time.monotonic()
     here.clear()
-    _introduce(screen)
     with colonnade.open(here.address("threads=1")) as store:  # many small writes, which one thread does sooner than two
+        _introduce(screen)
         runs = _work(store, screen)
         shown = _best_trace(runs)
         _say_what_is_kept(store, screen, time.monotonic() - begun)
@@ -210,7 +210,7 @@ def _score(run: Run, place: int) -> dict[str, Any]:
         "threadId": run.id,
         "resourceId": run.task.customer,
         "batchId": run.prompt.name,
-        "datasetId": "support-desk",
+        "datasetId": "helpdesk",
         "datasetItemId": run.task.id,
         "trial": place // len(TASKS),
     }
@@ -245,7 +245,7 @@ def _explain(store: Storage, screen: Console, shown: Run) -> None:
     )
     section(
         "3. What the models cost, and how long they took",
-        "All calls, by model, in tokens and US dollars; p95 is the time that one call in twenty exceeds.",
+        "All simulated calls, by model, in tokens and US dollars; p95 is the time that one call in twenty exceeds.",
         terminal.usage_table(store.queries.usage(by="model")),
     )
     section(
@@ -290,7 +290,7 @@ def _suggestions(here: Place, shown: Run) -> tuple[Suggestion, ...]:
         ("the latest runs", f"{call} traces {store} --limit 5"),
         ("the run from above", f"{call} trace {store} {shown.trace_id}"),
         ("spans by name", f"{call} spans {store} --name {quoted('execute_tool refund')}"),
-        ("any question, in SQL", f'{call} sql {store} "select model, sum(cost) from spans group by 1"'),
+        ("any question, in SQL", f'{call} sql {store} "select name, count(*) from spans group by name"'),
         ("the comparison, in full", f"{call} compare {store} {before} {after} --scorer {SCORER}"),
         ("how reliable the first prompt was", f"{call} passk {store} --scorer {SCORER} --batch {before}"),
     )

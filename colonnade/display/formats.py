@@ -86,7 +86,7 @@ def decimals_for(values: Iterable[float | None], *, least: int = 0, most: int = 
 
     One number of decimals for all of a column keeps its decimal points under each other.
     """
-    sizes = [abs(value) for value in values if value]
+    sizes = [abs(value) for value in values if value and math.isfinite(value)]
     if not sizes:
         return least
     return min(most, max(least, digits - 1 - math.floor(math.log10(min(sizes)))))

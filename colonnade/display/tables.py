@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from math import isfinite
 from typing import Any, Final
 
 import pyarrow as pa
 from rich.console import RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from colonnade.display.forest import Node, SpanRecord, forest
@@ -27,6 +30,8 @@ from colonnade.schemas.records import decode
 
 _CELL: Final = 120
 """Characters of a text in a cell, at most."""
+_LISTED: Final = 1000
+"""The same where a row has lines of its own."""
 
 
 def spans_table(rows: pa.Table | Iterable[SpanRecord]) -> Picture:
@@ -57,11 +62,11 @@ class _Spans:
         same = several and len(set(names)) == 1
         traces = [safe(span.get("traceId") or ABSENT) for span in self.spans]
         within = several and len(set(traces)) == 1
-        days = {moment(span["startedAt"])[:10] for span in self.spans}
+        days = sorted({moment(span["startedAt"])[:10] for span in self.spans})
         marked = [_marked(name, node) for name, node in zip(names, self.nodes, strict=True)]
-        columns = [Column("time (UTC)", [self._when(span, date=len(days) > 1) for span in self.spans])]
+        columns = [Column("time (UTC)", [_when(span, days) for span in self.spans])]
         if not same:
-            columns.append(Column("name", marked, least=22))
+            columns.append(Column("name", marked, least=21))
         columns.append(Column("took", [_took(node) for node in self.nodes], align="right"))
         if not within:
             columns.append(Column("trace", traces, rank=1))
@@ -72,19 +77,15 @@ class _Spans:
         title = self._title(names[0] if same else None, traces[0] if within else None, days)
         return stacked(title, fitted(columns, width))
 
-    def _title(self, name: str | None, trace: str | None, days: set[str]) -> Text:
+    def _title(self, name: str | None, trace: str | None, days: list[str]) -> Text:
         title = Text(plural(len(self.nodes), self.noun))
         if name is not None:
             title.append(" named ").append(name, "bold")
         if trace is not None:
             title.append(" of trace ").append(trace, "bold")
-        if len(days) == 1:
-            title.append(f", {next(iter(days))}")
+        title.append(f", {days[0]}" if len(days) == 1 else f", {days[0]} to {days[-1]}")
         failed = sum(node.error is not None for node in self.nodes)
         return title.append(f", {failed:,} failed", "red") if failed else title
-
-    def _when(self, span: SpanRecord, *, date: bool) -> str:
-        return moment(span["startedAt"], date=date, fraction=not date)
 
     def _figures(self) -> list[Column]:
         columns = []
@@ -103,6 +104,14 @@ def _records(rows: pa.Table | Iterable[SpanRecord]) -> list[SpanRecord]:
     if not isinstance(rows, pa.Table):
         return list(rows)
     return list(decode(SPANS, rows.select([name for name in rows.column_names if name in SPANS.columns])))
+
+
+def _when(span: SpanRecord, days: list[str]) -> str:
+    """The time of a span, with as much of the date as its neighbours leave open."""
+    if len(days) == 1:
+        return moment(span["startedAt"], date=False, fraction=True)
+    text = moment(span["startedAt"])
+    return text[5:] if days[0][:4] == days[-1][:4] else text
 
 
 def _took(node: Node) -> Text:
@@ -164,27 +173,30 @@ def rows_table(rows: pa.Table, limit: int = 200) -> Picture:
         f"the first {shown.num_rows:,} of {plural(rows.num_rows, 'row')}" if more else plural(rows.num_rows, "row")
     )
 
+    def whole() -> list[list[Text]]:
+        return [_cells(shown.column(place), _LISTED) for place in range(shown.num_columns)]
+
     def draw(width: int) -> RenderableType:
         fits = sum(column.narrowest + GAP for column in columns) - GAP <= width
-        body = fitted(columns, width) if fits else _listed(names, cells)
+        body = fitted(columns, width) if fits else _listed(names, whole())
         return stacked(body if columns else None, Text(counted, style="dim"))
 
     return Picture(draw)
 
 
-def _listed(names: Sequence[str], cells: Sequence[Sequence[Text]]) -> Text:
-    indent = max(map(len, names), default=0)
-    text = Text()
+def _listed(names: Sequence[str], cells: Sequence[Sequence[Text]]) -> RenderableType:
+    listed = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
+    listed.add_column(style="dim", no_wrap=True)
+    listed.add_column(overflow="fold")
     for row in range(len(cells[0]) if cells else 0):
-        text.append(f"row {row + 1}\n", "bold")
+        listed.add_row(Text(f"row {row + 1}", style="bold"))
         for name, column in zip(names, cells, strict=True):
-            text.append(f"  {name.ljust(indent)}  ", "dim").append_text(column[row]).append("\n")
-    text.right_crop(1)
-    return text
+            listed.add_row(Text(f"  {name}"), column[row])
+    return listed
 
 
-def _cells(column: pa.ChunkedArray) -> list[Text]:
-    values = column.to_pylist()
+def _cells(column: pa.ChunkedArray, limit: int = _CELL) -> list[Text]:
+    values = _values(column)
     if pa.types.is_floating(column.type):
         spelled = _floats(values)
     elif pa.types.is_timestamp(column.type):
@@ -193,25 +205,34 @@ def _cells(column: pa.ChunkedArray) -> list[Text]:
         spelled = [str(value).lower() for value in values]
     else:
         spelled = [
-            payload(value, _CELL) if isinstance(value, str | list | dict) else safe(value, _CELL) for value in values
+            payload(value, limit) if isinstance(value, str | list | dict) else safe(value, limit) for value in values
         ]
     return [
         Text("null", style="dim") if value is None else Text(cell) for value, cell in zip(values, spelled, strict=True)
     ]
 
 
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    try:
+        return list(column.to_pylist())
+    except (ValueError, OverflowError):  # times that Python's datetime cannot hold: nanoseconds, years beyond 9999
+        return list(column.cast(pa.string()).to_pylist())
+
+
 def _floats(values: Sequence[float | None]) -> list[str]:
     known = [value for value in values if value is not None]
     # The shortest text that reads back as the number; cut where that is longer than anybody reads.
-    places = [len(text.partition(".")[2]) if "e" not in (text := repr(value)) else 99 for value in known]
+    places = [-int(Decimal(repr(value)).as_tuple().exponent) for value in known if isfinite(value)]
     decimals = min(max(places, default=0), decimals_for(known, least=2, most=9, digits=4))
-    plainly = all(1e-6 <= abs(value) < 1e15 or value == 0 for value in known)
+    plainly = all(isfinite(value) for value in known) and all(
+        1e-6 <= abs(value) < 1e15 or value == 0 for value in known
+    )
     return ["" if value is None else f"{value:.{decimals}f}" if plainly else f"{value:.6g}" for value in values]
 
 
 def _stamp(value: Any, zone: str | None) -> str:
-    if value is None:
-        return ""
+    if value is None or isinstance(value, str):
+        return value or ""
     text = moment(value) if zone else value.strftime("%Y-%m-%d %H:%M:%S")
     return text + (f".{value.microsecond:06}".rstrip("0") if value.microsecond else "") + (" UTC" if zone else "")
 

@@ -50,11 +50,17 @@ class Statement:
 class Renderer:
     """Renders one statement."""
 
-    def __init__(self, dialect: Dialect, bind: Callable[[Any], Any] = lambda value: value) -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        bind: Callable[[Any], Any] = lambda value: value,
+        source: Callable[[Table], str] | None = None,
+    ) -> None:
+        """``bind`` brings values into the driver's form; ``source`` gives what reads of a table read from."""
         self._dialect = dialect
         self._bind_value = bind
+        self._source = source or dialect.table
         self._parameters: list[Any] = []
-        self._depth = 0
 
     def _done(self, sql: str) -> Statement:
         return Statement(sql, tuple(self._parameters))
@@ -79,7 +85,7 @@ class Renderer:
 
     def _select(self, plan: Scan) -> str:
         columns = ", ".join(map(self._dialect.ident, plan.projection))
-        return f"SELECT {columns} FROM {self._dialect.table(plan.table)}{self._where(plan.where)}{self._page(plan)}"
+        return f"SELECT {columns} FROM {self._source(plan.table)}{self._where(plan.where)}{self._page(plan)}"
 
     def _page(self, plan: Scan) -> str:
         order = ", ".join(map(self._order, plan.complete_order))
@@ -170,7 +176,7 @@ class Renderer:
         groups = [self._group(term) for term in plan.by]
         selected = [f"{text} AS {self._dialect.ident(name)}" for name, text in groups]
         selected += [f"{self._measure(m.function, m.column)} AS {self._dialect.ident(m.name)}" for m in plan.measures]
-        sql = f"SELECT {', '.join(selected)} FROM {self._dialect.table(plan.table)}{self._where(plan.where)}"
+        sql = f"SELECT {', '.join(selected)} FROM {self._source(plan.table)}{self._where(plan.where)}"
         if groups:
             places = [str(place) for place in range(1, len(groups) + 1)]
             order = ", ".join(self._dialect.order.format(column=at, direction="ASC", nulls="LAST") for at in places)

@@ -33,7 +33,8 @@ def export_plan(
 
     ``InvalidInput`` for a column that is not there.
     """
-    chosen = tuple(table.column(name).name for name in columns) if columns is not None else table.light if light else None
+    named = None if columns is None else tuple(table.column(name).name for name in columns)
+    chosen = table.light if named is None and light else named
     when = _TIME.get(table.name, "createdAt")
     where: Filter = TRUE if since is None and until is None else between(when, since, until, end_exclusive=True)
     return Scan(table, where, columns=chosen)

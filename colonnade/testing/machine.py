@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final
 import pyarrow as pa
 from hypothesis import note, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from colonnade.engine import store as engine_store
 from colonnade.engine.plan import (
@@ -35,6 +35,7 @@ from colonnade.schemas import EVALS, MESSAGES, SCORES, SPANS, THREADS, TRACES, W
 from colonnade.schemas.table import Table
 from colonnade.testing import plans
 from colonnade.testing.reference import Anything, Near, Reference, Row, is_same, plain
+from colonnade.testing.strategies import crowd
 
 MACHINE_TABLES: Final = (THREADS, MESSAGES, WORKFLOWS, SPANS, SCORES, EVALS, TRACES)
 """Plain keys and composite ones, columns written once, a final column, UUIDs, and a reading."""
@@ -190,10 +191,6 @@ def _machine(storage: Any, tables: tuple[Table, ...], excused: frozenset[str]) -
         def put(self, plan: Put) -> None:
             self.change(plan)
 
-        @rule(plan=puts)
-        def put_more(self, plan: Put) -> None:
-            self.change(plan)
-
         @rule(plan=patches)
         def patch(self, plan: Patch) -> None:
             self.change(plan)
@@ -202,9 +199,15 @@ def _machine(storage: Any, tables: tuple[Table, ...], excused: frozenset[str]) -
         def delete(self, plan: Delete) -> None:
             self.change(plan)
 
-        @rule(plan=scans)
-        def scan(self, plan: Scan) -> None:
-            self.check(plan, storage.execute(plan), self.reference)
+        @initialize(seed=st.integers(0, 63))
+        def fill(self, seed: int) -> None:
+            for table in stored:
+                self.change(Put(table, crowd(table, seed)))
+
+        @rule(several=st.lists(scans, min_size=1, max_size=6))
+        def scan(self, several: list[Scan]) -> None:
+            for plan in several:
+                self.check(plan, storage.execute(plan), self.reference)
 
         @rule(plan=scans)
         def stream(self, plan: Scan) -> None:
@@ -213,8 +216,12 @@ def _machine(storage: Any, tables: tuple[Table, ...], excused: frozenset[str]) -
                 pieces = [piece.cast(schema) for piece in storage.batches(plan)]
                 self.check(plan, pa.Table.from_batches(pieces, schema), self.reference)
 
-        @rule(plan=over(plans.summaries, tables, tables))
-        def summarize(self, plan: Summarize) -> None:
+        @rule(several=st.lists(over(plans.summaries, tables, tables), min_size=1, max_size=4))
+        def summarize(self, several: list[Summarize]) -> None:
+            for plan in several:
+                self.sum_up(plan)
+
+        def sum_up(self, plan: Summarize) -> None:
             try:
                 expected = self.reference.summarize(plan)
             except InvalidInput:

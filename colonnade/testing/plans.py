@@ -35,7 +35,7 @@ from colonnade.engine.plan import (
 )
 from colonnade.schemas.kinds import NUMERIC, Column
 from colonnade.schemas.table import Table
-from colonnade.testing.strategies import JSON_VALUES, PATHS, rows, values
+from colonnade.testing.strategies import ELEMENTS, JSON_VALUES, PATHS, THERE, crowds, rows, values
 
 ORDERED: Final = frozenset({"text", "uuid", "integer", "bigint", "float", "timestamp"})
 """Kinds whose values have an order that every store shares."""
@@ -77,23 +77,31 @@ def filters(table: Table, others: tuple[Table, ...] = ()) -> SearchStrategy[Filt
 
 
 @cache
-def leaves(table: Table) -> SearchStrategy[Filter]:
-    """Conditions on one place."""
-    return _lead(list(table.columns.values())).flatmap(_leaf)
+def some_rows(table: Table, others: tuple[Table, ...] = ()) -> SearchStrategy[Filter]:
+    """Filters that seldom hold for every row, for plans that change what they hold for."""
+    key = table.columns[table.key[0]]
+    known = st.lists(values(key, table), min_size=1, max_size=3).map(lambda few: OneOf(key.name, tuple(few)))
+    both = st.lists(leaves(table), min_size=2, max_size=3).map(tuple).map(And)
+    return st.one_of(known, known, both, filters(table, others))
 
 
 @cache
-def _leaf(column: Column) -> SearchStrategy[Filter]:
+def leaves(table: Table) -> SearchStrategy[Filter]:
+    """Conditions on one place."""
+    return _lead(list(table.columns.values())).flatmap(lambda column: _leaf(column, table))
+
+
+@cache
+def _leaf(column: Column, table: Table) -> SearchStrategy[Filter]:
     null: SearchStrategy[Filter] = st.just(Null(column.name))
     if column.kind.name == "json":
-        places = st.sampled_from(PATHS).map(lambda path: At(column.name, path))
-        operators = st.sampled_from(("=", "=", "!=", "<", "<=", ">", ">=", "has"))
-        found = st.builds(Is, places, operators, st.sampled_from(JSON_VALUES))
-        return st.one_of(found, found, found, places.map(Null), null)
+        return st.sampled_from(PATHS).flatmap(lambda path: _place(At(column.name, path))) | null
     if column.kind.name not in ORDERED | {"boolean"}:
         return null
-    value = values(column)
-    operators = st.sampled_from(("=", "!=", "<", "<=", ">", ">=") if column.kind.name in ORDERED else ("=", "!="))
+    value = values(column, table)
+    operators = st.sampled_from(
+        ("=", "=", "=", "!=", "<", "<=", ">", ">=") if column.kind.name in ORDERED else ("=", "!=")
+    )
     compare = st.builds(Is, st.just(column.name), operators, value)
     some = st.lists(value | st.none(), max_size=3) | st.lists(value, min_size=1, max_size=2).map(lambda few: few * 40)
     return st.one_of(
@@ -104,6 +112,15 @@ def _leaf(column: Column) -> SearchStrategy[Filter]:
         null,
         st.builds(Is, st.just(column.name), operators, st.none()),
     )
+
+
+@cache
+def _place(place: At) -> SearchStrategy[Filter]:
+    operators = st.sampled_from(("=", "=", "=", "!=", "<", "<=", ">", ">=", "has"))
+    there = st.sampled_from(THERE.get(place.path) or JSON_VALUES)
+    looked = st.builds(Is, st.just(place), operators, there | st.sampled_from(JSON_VALUES))
+    element = st.builds(Is, st.just(place), st.just("has"), st.sampled_from(ELEMENTS))
+    return st.one_of(looked, looked, looked, element, st.just(Null(place)))
 
 
 def _among(table: Table, other: Table) -> SearchStrategy[Filter]:
@@ -167,8 +184,8 @@ def _measures(table: Table) -> SearchStrategy[Measure]:
 
 @cache
 def puts(table: Table) -> SearchStrategy[Put]:
-    """Puts of none to four rows, among which keys may repeat."""
-    return rows(table).map(lambda data: Put(table, data))
+    """Puts of none to four rows, among which keys may repeat; sometimes of a dozen."""
+    return (rows(table) | crowds(table)).map(lambda data: Put(table, data))
 
 
 @cache
@@ -181,18 +198,18 @@ def patches(table: Table, others: tuple[Table, ...] = ()) -> SearchStrategy[Patc
         chosen = draw(st.lists(st.sampled_from(open_columns), min_size=1, max_size=3, unique_by=lambda each: each.name))
         given = {}
         for column in chosen:
-            value = values(column)
+            value = values(column, table)
             ends = column.name == table.facts.final
             given[column.name] = draw(st.none() | value if column.nullable and not ends else value)
         return given
 
-    return st.builds(Patch, st.just(table), filters(table, others), changes())
+    return st.builds(Patch, st.just(table), some_rows(table, others), changes())
 
 
 @cache
 def deletes(table: Table, others: tuple[Table, ...] = ()) -> SearchStrategy[Delete]:
     """Deletes; seldom of everything."""
-    return st.builds(Delete, st.just(table), filters(table, others))
+    return st.builds(Delete, st.just(table), some_rows(table, others))
 
 
 @cache

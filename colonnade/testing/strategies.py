@@ -8,6 +8,8 @@ surrogates.
 from __future__ import annotations
 
 import math
+import random
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
 from typing import Any, Final
@@ -21,22 +23,12 @@ from colonnade.schemas.kinds import Column
 from colonnade.schemas.records import Record, encode
 from colonnade.schemas.table import Table
 
-KEYS: Final = ("a", "A", "x' OR '1'='1", "100%", "\U0001f600")
-"""Identifiers that make keys: few, so that rows meet."""
-
 IDENTIFIERS: Final = (
-    *KEYS,
-    "b",
-    "1_0",
-    'say "hi"',
-    "back\\slash",
-    "$where",
-    "e\u0301",
-    "\xe9",
-    "\u05e9\u05dc",
-    "?",
-    " ",
+    *("a", "A", "x' OR '1'='1", "100%", "100", "1_0", "\U0001f600", 'say "hi"'),
+    *("back\\slash", "$where", "e\u0301", "\xe9", "\u05e9\u05dc", " "),
 )
+PARTS: Final = IDENTIFIERS[:4]
+"""Identifiers in keys of several columns: few, so that whole keys meet."""
 
 TEXTS: Final = (*IDENTIFIERS, "", "a\nb", "\uffff", "\u202etfel", "null", "0", "-- ;", '{"a": 1}')
 
@@ -96,26 +88,35 @@ JSON: Final[tuple[Any, ...]] = (
     math.nan,
 )
 
-PATHS: Final[tuple[tuple[str | int, ...], ...]] = (
-    (),
-    ("a",),
-    ("a", "b"),
-    ("tags",),
-    ("n",),
-    ("a", 0),
-    ("a", 2, "b"),
-    ("a", "0"),
-    ("0",),
-    (0,),
-    ("a b",),
-    ("a.b",),
-    ("",),
-    ('say "hi"',),
-    ("$where",),
-    ("%",),
-    ("\0",),
-    ("missing",),
+
+def places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """Every place inside a JSON value, with what is there."""
+    yield path, value
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from places(inner, (*path, name))
+    elif isinstance(value, list):
+        for at, inner in enumerate(value):
+            yield from places(inner, (*path, at))
+
+
+THERE: Final[Mapping[tuple[str | int, ...], list[Any]]] = {}
+"""What the JSON values of the pool hold, by place."""
+for _value in JSON:
+    for _path, _found in places(_value):
+        THERE.setdefault(_path, []).append(_found)  # type: ignore[attr-defined]
+
+PATHS: Final = (
+    *(("a",), ("a",), ("a",), ("tags",), ("tags",), ("n",), (), ("a", "b")),
+    *(path for path in THERE if len(path) < 3),
+    *(("a", "0"), (0, "x"), ("missing",)),
 )
+"""Places to look at; those that most values have come more than once."""
+
+ELEMENTS: Final = tuple(
+    item for found in THERE.values() for value in found if isinstance(value, list) for item in value
+)
+"""What arrays among them hold."""
 
 JSON_VALUES: Final[tuple[Any, ...]] = (
     *("x", "1", "100%", "x' OR '1'='1", "", "zero", "\0", "cut \ud83d", "\ufdd0NaN"),
@@ -137,37 +138,58 @@ def json_values(max_leaves: int = 6) -> SearchStrategy[Any]:
 
 
 _TEXT: Final = st.sampled_from((*TEXTS, *STRANGE)) | st.text(st.characters(), max_size=4)
-_KEY: Final = st.sampled_from(KEYS)
-_IDENTIFIER: Final = st.sampled_from(IDENTIFIERS)
-_MOMENTS: Final = st.datetimes(datetime(1, 1, 2), datetime(9998, 12, 31), timezones=st.just(UTC))
-_OF_KIND: Final[dict[str, SearchStrategy[Any]]] = {
+
+POOLS: Final[Mapping[str, tuple[Any, ...]]] = {
+    "text": (*TEXTS, *STRANGE),
+    "uuid": (*UUIDS, *(str(each).upper() for each in UUIDS)),
+    "json": JSON,
+    "integer": INTEGERS,
+    "bigint": BIGINTS,
+    "float": FLOATS,
+    "boolean": (False, True),
+    "timestamp": TIMES,
+    "binary": (b"", b"\0", b"x' OR '1'='1", b"\xff\xfe"),
+    "vector": (0.0, -0.5, 1.0),
+}
+"""The values of each kind that are drawn most; of a vector's elements."""
+
+_OTHERS: Final[Mapping[str, SearchStrategy[Any]]] = {
     "text": _TEXT,
-    "uuid": st.sampled_from((*UUIDS, *(str(each).upper() for each in UUIDS))),
-    "json": st.sampled_from(JSON) | st.sampled_from(JSON) | json_values(),
-    "integer": st.sampled_from(INTEGERS) | st.integers(-(2**31), 2**31 - 1),
-    "bigint": st.sampled_from(BIGINTS) | st.integers(-(2**63), 2**63 - 1),
-    "float": st.sampled_from(FLOATS) | st.floats(allow_nan=False, allow_infinity=False),
-    "boolean": st.booleans(),
-    "timestamp": st.sampled_from(TIMES) | _MOMENTS,
-    "binary": st.sampled_from((b"", b"\0", b"x' OR '1'='1", b"\xff\xfe")),
+    "json": json_values(),
+    "integer": st.integers(-(2**31), 2**31 - 1),
+    "bigint": st.integers(-(2**63), 2**63 - 1),
+    "float": st.floats(allow_nan=False, allow_infinity=False),
+    "timestamp": st.datetimes(datetime(1, 1, 2), datetime(9998, 12, 31), timezones=st.just(UTC)),
+    "binary": st.binary(max_size=4),
+}
+_OF_KIND: Final = {
+    kind: st.sampled_from(pool) | st.sampled_from(pool) | _OTHERS[kind] if kind in _OTHERS else st.sampled_from(pool)
+    for kind, pool in POOLS.items()
 }
 
 
-def values(column: Column, *, key: bool = False) -> SearchStrategy[Any]:
-    """Values of a column as records give them; never ``None``."""
+def pool(column: Column, table: Table) -> tuple[Any, ...]:
+    """The values of a column that are drawn most, of a vector's elements."""
+    if column.kind.name == "text" and column.identifier:
+        return PARTS if column.name in table.key and len(table.key) > 1 else IDENTIFIERS
+    return POOLS[column.kind.name]
+
+
+def values(column: Column, table: Table) -> SearchStrategy[Any]:
+    """Values of a table's column as records give them; never ``None``."""
     kind = column.kind
     if kind.size is not None:
         items = st.floats(width=32, allow_nan=False, allow_infinity=False)
         return st.lists(items, min_size=kind.size, max_size=kind.size)
     if kind.name == "text" and column.identifier:
-        return _KEY if key else _IDENTIFIER
+        return st.sampled_from(pool(column, table))
     return _OF_KIND[kind.name]
 
 
 @cache
 def records(table: Table) -> SearchStrategy[Record]:
     """A record with every field of the table; of the nullable ones a few are set."""
-    fields = {column.api: values(column, key=column.name in table.key) for column in table.columns.values()}
+    fields = {column.api: values(column, table) for column in table.columns.values()}
     nullable = [column.api for column in table.columns.values() if column.nullable]
     given = st.lists(st.sampled_from(nullable), max_size=4) if nullable else st.just([])
 
@@ -182,3 +204,22 @@ def records(table: Table) -> SearchStrategy[Record]:
 def rows(table: Table, *, max_size: int = 4) -> SearchStrategy[pa.Table]:
     """Arrow rows of a table, as ``Put`` takes them; keys may repeat."""
     return st.lists(records(table), max_size=max_size).map(lambda found: encode(table, found))
+
+
+def crowds(table: Table) -> SearchStrategy[pa.Table]:
+    """A dozen Arrow rows of a table at the price of one draw; nullable columns are set half of the time."""
+    return st.integers(0, 63).map(lambda seed: crowd(table, seed))
+
+
+@cache
+def crowd(table: Table, seed: int) -> pa.Table:
+    """The dozen rows of a seed."""
+    dice = random.Random(seed)
+
+    def value(column: Column) -> Any:
+        if column.nullable and dice.random() < 0.5:
+            return None
+        some = pool(column, table)
+        return dice.choice(some) if column.kind.size is None else dice.choices(some, k=column.kind.size)
+
+    return encode(table, [{each.api: value(each) for each in table.columns.values()} for _ in range(12)])

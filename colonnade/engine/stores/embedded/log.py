@@ -1,0 +1,186 @@
+"""The append-only log of one writing process: checksummed frames of Arrow record batches.
+
+A file begins with ``MAGIC``. Then come frames, each one commit, all or nothing::
+
+    length   u32   bytes of the body
+    crc      u32   CRC-32 of version and body
+    version  u64   microseconds since the epoch, strictly increasing within a log
+    body           entries
+
+An entry is ``(table u8, verb u8, length u32, bytes)``. The bytes of a PUT are an IPC record batch of the table's rows,
+those of a DELETE one of its keys; a SCHEMA entry holds the table's schema and comes before the first batch of that table
+in the file; a CLEAR has no bytes. All numbers are little-endian.
+
+A frame is written with one ``write``, so a process that is killed leaves at most a torn last frame, which no reader takes
+for a commit: its checksum does not match.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from colonnade.schemas import EVALS, SCORES, SPANS
+from colonnade.schemas.table import Table
+
+MAGIC: Final = b"COLOLOG1"
+_FRAME: Final = struct.Struct("<IIQ")
+_ENTRY: Final = struct.Struct("<BBI")
+_VERSION: Final = struct.Struct("<Q")
+
+TABLES: Final[Mapping[int, Table]] = {1: SPANS, 2: SCORES, 3: EVALS}
+"""The tables that accumulate, by the number that logs know them by. A number is never given to another table."""
+NUMBERS: Final = {table.name: number for number, table in TABLES.items()}
+
+
+class Verb(IntEnum):
+    """What an entry does."""
+
+    SCHEMA = 0
+    PUT = 1
+    DELETE = 2
+    CLEAR = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry of a commit: rows that are put, keys that are deleted, or a table that is cleared."""
+
+    table: Table
+    verb: Verb
+    rows: pa.RecordBatch | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A frame that was read: its version, its changes, and where in the file it ends."""
+
+    version: int
+    changes: tuple[Change, ...]
+    end: int
+
+
+class LogWriter:
+    """Appends commits to a log of its own."""
+
+    def __init__(self, path: Path, *, power: bool = False) -> None:
+        self.path = path
+        self._power = power
+        self._known: set[str] = set()
+        # It gets its name only once it is locked: a log without a lock is one whose writer is gone.
+        unborn = path.with_suffix(".new")
+        self._file = os.open(unborn, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        self.size = os.write(self._file, MAGIC)
+        unborn.rename(path)
+        self.rows = 0
+
+    def append(self, version: int, changes: Sequence[Change]) -> int:
+        """Write one commit; where the file ends then. When it returns, the commit survives the end of this process.
+
+        An ``OSError`` (a full disk) leaves the log as it was before.
+        """
+        body = b"".join(part for change in changes for part in self._entries(change))
+        crc = zlib.crc32(body, zlib.crc32(_VERSION.pack(version)))
+        frame = _FRAME.pack(len(body), crc, version) + body
+        try:
+            written = os.write(self._file, frame)
+            if written != len(frame):
+                raise OSError(28, f"only {written} of {len(frame)} bytes could be written", str(self.path))
+            if self._power:
+                os.fdatasync(self._file)
+        except OSError:
+            os.ftruncate(self._file, self.size)
+            raise
+        self._known.update(change.table.name for change in changes)
+        self.size += len(frame)
+        self.rows += sum(change.rows.num_rows for change in changes if change.rows is not None)
+        return self.size
+
+    def _entries(self, change: Change) -> Iterator[bytes]:
+        number = NUMBERS[change.table.name]
+        if change.table.name not in self._known:
+            schema = change.table.schema.serialize().to_pybytes()
+            yield _ENTRY.pack(number, Verb.SCHEMA, len(schema))
+            yield schema
+        data = b"" if change.rows is None else change.rows.serialize()
+        yield _ENTRY.pack(number, change.verb, len(data))
+        yield data
+
+    def close(self) -> None:
+        """Close the file, which gives up its lock."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+class LogReader:
+    """Follows one log from its beginning, commit by commit, as far as it is whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.position = 0
+        self._schemas: dict[int, pa.Schema] = {}
+
+    def read(self) -> list[Commit]:
+        """The commits that came since the last read. ``FileNotFoundError`` where the log has been sealed."""
+        with self.path.open("rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size <= self.position:
+                return []
+            file.seek(self.position)
+            data = file.read(size - self.position)
+        return list(self._commits(data))
+
+    def _commits(self, data: bytes) -> Iterator[Commit]:
+        at = 0
+        if self.position == 0:
+            if len(data) < len(MAGIC):
+                return
+            if data[: len(MAGIC)] != MAGIC:
+                raise ValueError(f"{self.path.name} is no log")
+            at = len(MAGIC)
+            self.position = at
+        begin = self.position - at
+        while (frame := whole_frame(data, at)) is not None:
+            version, start, at = frame
+            self.position = begin + at
+            yield Commit(version, tuple(self._changes(memoryview(data)[start:at])), self.position)
+
+    def _changes(self, body: memoryview) -> Iterator[Change]:
+        at = 0
+        while at < len(body):
+            number, verb, length = _ENTRY.unpack_from(body, at)
+            at += _ENTRY.size
+            data = pa.py_buffer(body[at : at + length])
+            at += length
+            if verb == Verb.SCHEMA:
+                self._schemas[number] = pa.ipc.read_schema(data)
+                continue
+            table, schema = TABLES[number], self._schemas[number]
+            if verb == Verb.DELETE:
+                schema = pa.schema([schema.field(name) for name in table.key])
+            rows = pa.ipc.read_record_batch(data, schema) if verb != Verb.CLEAR else None
+            yield Change(table, Verb(verb), rows)
+
+
+def whole_frame(data: bytes, at: int) -> tuple[int, int, int] | None:
+    """The frame at a place: its version, where its body begins and ends; ``None`` where it is torn or damaged."""
+    if at + _FRAME.size > len(data):
+        return None
+    length, crc, version = _FRAME.unpack_from(data, at)
+    start, end = at + _FRAME.size, at + _FRAME.size + length
+    if end > len(data):
+        return None
+    if zlib.crc32(memoryview(data)[start:end], zlib.crc32(_VERSION.pack(version))) != crc:
+        return None
+    return version, start, end
