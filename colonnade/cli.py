@@ -300,10 +300,10 @@ def _reading(address: str) -> Iterator[colonnade.Storage]:
 
 def _to_read(address: str) -> str:
     scheme, is_url, rest = address.partition(":///")
-    if address == ":memory:" or "://" in address and scheme not in ("duckdb", "sqlite"):
+    if address == ":memory:" or ("://" in address and scheme not in ("duckdb", "sqlite")):
         return address
     path = Path(unquote(rest.partition("?")[0])) if is_url else Path(address).expanduser()
-    if not path.exists():
+    if not path.exists() or (path.is_dir() and not (path / "store.json").exists()):
         raise NotFound(f"there is no store at {address}")
     if not path.is_file() or scheme == "sqlite" or "read_only=" in rest:
         return address
@@ -324,9 +324,9 @@ def _more(cursor: str | None) -> None:
 
 
 def _console() -> Console:
-    from rich.console import Console
+    from colonnade.display.terminal import console
 
-    return Console()
+    return console()
 
 
 def _progress() -> Progress:

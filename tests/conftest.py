@@ -35,19 +35,51 @@ def shared(pytestconfig: pytest.Config) -> Path:
     return folder
 
 
-def _open(store: str, colour: str, folder: Path) -> Any:
+STORES = ("memory", "duckdb", "embedded")
+"""The stores that every domain example runs on."""
+
+ACCUMULATING = ("observability", "scores", "evals", "lookups", "usage", "results", "bad_input")
+"""Modules about what accumulates. They also run on ``sealed``: an embedded folder where every write is sealed at once."""
+
+
+def _open(store: str, colour: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     address = {
         "memory": ":memory:",
         "duckdb": f"duckdb:///{folder / 'store.duckdb'}",
-        "sqlite": f"sqlite:///{folder / 'store.sqlite'}",
+        "embedded": str(folder / "agent"),
+        "sealed": str(folder / "agent"),
     }[store]
-    return colonnade.open(address) if colour == "sync" else Awaited(colonnade.aopen(address))
+    opened = colonnade.open(address) if colour == "sync" else Awaited(colonnade.aopen(address))
+    if store == "sealed":
+        seal_every_write(opened.stores[0], monkeypatch)
+    return opened
 
 
-@pytest.fixture(params=[f"{store}-{colour}" for store in ("memory", "duckdb", "sqlite") for colour in ("sync", "async")])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+def seal_every_write(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have an embedded store seal whatever it writes, at once."""
+    append, upkeep = store.columnar.append, store._upkeep
+
+    def append_and_seal(changes: Any, **options: Any) -> None:
+        append(changes, **options)
+        store.columnar.rotate()
+        upkeep.round(force=True, merge=False)
+
+    monkeypatch.setattr(store.columnar, "append", append_and_seal)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each store in both colours for every test that asks for a ``storage``."""
+    if "storage" in metafunc.fixturenames:
+        accumulates = any(word in metafunc.module.__name__ for word in ACCUMULATING)
+        stores = (*STORES, "sealed") if accumulates else STORES
+        params = [f"{store}-{colour}" for store in stores for colour in ("sync", "async")]
+        metafunc.parametrize("storage", params, indirect=True)
+
+
+@pytest.fixture
+def storage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """An empty storage: each store in both colours, behind the same blocking face."""
     store, colour = request.param.split("-")
-    opened = _open(store, colour, tmp_path)
+    opened = _open(store, colour, tmp_path, monkeypatch)
     yield opened
     opened.close()

@@ -106,7 +106,7 @@ def store_at(address: str) -> AnyStore:
     raise InvalidAddress(f"no store is known for {scheme}:// addresses; {_FORMS}")
 
 
-_FORMS: Final = "open a path that ends in .db or .duckdb, duckdb:///path, or :memory:"
+_FORMS: Final = "open a folder (agent), a path that ends in .db or .duckdb, duckdb:///path, or :memory:"
 
 
 def _file(address: str) -> AnyStore:
@@ -115,7 +115,11 @@ def _file(address: str) -> AnyStore:
         from colonnade.engine.stores.duckdb import DuckDBStore
 
         return DuckDBStore(path)
-    raise InvalidAddress(f"{address!r} names no store; {_FORMS}")
+    if path.suffix and not path.is_dir():
+        raise InvalidAddress(f"{address!r} names no store; {_FORMS}")
+    from colonnade.engine.stores.embedded.store import EmbeddedStore
+
+    return EmbeddedStore(path)
 
 
 def _duckdb(address: str) -> AnyStore:

@@ -69,7 +69,12 @@ class _Composition:
 
     def route(self, table: Table) -> AnyStore:
         """The store that keeps a table."""
-        return self.store_of(table.domain)
+        return self.home_of(table.domain)
+
+    def home_of(self, domain: str) -> AnyStore:
+        """The store that keeps a domain, within the one that was opened for it."""
+        store = self.store_of(domain)
+        return store.home(domain) if isinstance(store, Store) else store
 
     def _domain(self, name: str) -> Any:
         self.store_of(name)
@@ -105,7 +110,7 @@ class Storage(_Composition):
     def _keeper(self, domain: str) -> Store | None:
         if domain == Questions.name:
             return None  # each plan of a question goes to the store that keeps its table
-        store = self.store_of(domain)
+        store = self.home_of(domain)
         if not isinstance(store, Store):
             raise Unsupported(f"{store} is async only; open it with colonnade.aopen()")
         return store
@@ -203,7 +208,7 @@ class AsyncStorage(_Composition):
     def run(self, steps: Callable[[], Steps[R]], domain: str, *, atomic: bool) -> Any:
         """The awaitable of an operation of a domain."""
         if domain != Questions.name:
-            return run_async(steps, self.route, self.store_of(domain), atomic=atomic)
+            return run_async(steps, self.route, self.home_of(domain), atomic=atomic)
         # Each plan of a question goes to the store that keeps its table. Where no store is async, any of them stands
         # for all, so that the whole question hops to a thread once.
         blocking = all(isinstance(store, Store) for store in self.stores)

@@ -70,14 +70,14 @@ class SqlResult:
 class _Storage(Protocol):
     @property
     def stores(self) -> tuple[AnyStore, ...]: ...
-    def route(self, table: Table) -> AnyStore: ...
+    def store_of(self, domain: str) -> AnyStore: ...
     def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]: ...
 
 
 def ask(storage: _Storage, query: str, parameters: Parameters) -> SqlResult:
     """Check a query and run it; ``QueryError`` says why it was refused or how it failed."""
     tables = check(query)
-    homes = {id(storage.route(table)): storage.route(table) for table in tables}
+    homes = {id(store): store for store in (storage.store_of(table.domain) for table in tables)}
     if len(homes) <= 1:
         home = next(iter(homes.values()), storage.stores[0])
         reader = home.sql(query, parameters) if isinstance(home, Store) else None

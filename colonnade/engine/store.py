@@ -37,6 +37,10 @@ class Store:
     def close(self) -> None:
         """Release the store. Closing twice does nothing."""
 
+    def home(self, domain: str) -> Store:
+        """The store within it that keeps a domain: itself, unless it is made of several."""
+        return self
+
     def scan(self, plan: Scan) -> pa.Table:
         """The rows, in the plan's columns, in the schema's Arrow types."""
         raise NotImplementedError

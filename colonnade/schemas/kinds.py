@@ -53,7 +53,8 @@ def vector(size: int) -> Kind:
     """A vector of ``size`` float32 values, one dimension of an embedding each."""
     if size < 1:
         raise ValueError(f"a vector has at least one dimension, not {size}")
-    return Kind("vector", pa.list_(pa.float32(), size), size)
+    # "element" is what Parquet calls the items, whatever they were called before.
+    return Kind("vector", pa.list_(pa.field("element", pa.float32()), size), size)
 
 
 def kind_named(name: str) -> Kind:

@@ -57,8 +57,16 @@ def is_strange(text: str) -> bool:
 def to_json(value: object) -> str:
     """JSON text of a value, compact, keys in their order, escaped as the module says.
 
-    Dates, UUIDs, enums, dataclasses, sets and bytes are written as JSON has them. ``TypeError`` names anything else.
+    Dates, UUIDs, enums, dataclasses, sets and bytes are written as JSON has them. ``TypeError`` names anything else;
+    ``ValueError`` where a value contains itself or is nested deeper than Python can follow.
     """
+    try:
+        return _to_json(value)
+    except RecursionError:
+        raise ValueError("contains itself, or is nested too deeply to be written as JSON") from None
+
+
+def _to_json(value: object) -> str:
     try:
         text = _dump(value)
     except ValueError as error:  # NaN or an infinity; a circular reference too
@@ -120,10 +128,19 @@ def _escaped(value: object) -> object:
         case None | bool() | int() | float():
             return value
         case dict():
-            return {escape_text(key) if isinstance(key, str) else key: _escaped(item) for key, item in value.items()}
+            return {_escaped_key(key): _escaped(item) for key, item in value.items()}
         case list() | tuple():
             return [_escaped(item) for item in value]
     return _escaped(_plain(value))
+
+
+def _escaped_key(key: Any) -> Any:
+    match key:
+        case str():
+            return escape_text(key)
+        case float() if not math.isfinite(key):  # as dumps() names it where it may
+            return json.dumps(key)
+    return key
 
 
 def _unescaped(value: Any) -> Any:

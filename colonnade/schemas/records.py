@@ -109,7 +109,10 @@ def parse_timestamp(value: object) -> datetime:
         raise TypeError(f"must be a datetime or ISO 8601 text, not {type(value).__name__}")
     if value.utcoffset() is None:
         raise ValueError(f"is a naive datetime, which could mean any time zone; write {AWARE}")
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"is out of range: {value} is not within the years 1 to 9999 in UTC") from None
 
 
 def speller(column: Column) -> Callable[[Any], Any]:
@@ -164,9 +167,13 @@ def _integer(limit: int) -> Callable[[Any], int]:
 def _float(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"must be a number, not {type(value).__name__}")
-    if not math.isfinite(value):
-        raise ValueError(f"must be a finite number, not {value}; leave it out (None) where there is none")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ValueError("is out of range: it is larger than any 64-bit floating-point number") from None
+    if not math.isfinite(number):
+        raise ValueError(f"must be a finite number, not {number}; leave it out (None) where there is none")
+    return number
 
 
 def _boolean(value: object) -> bool:

@@ -20,7 +20,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from colonnade.engine import store as engine_store
 from colonnade.engine.plan import (
     TRUE,
-    Bucket,
     Delete,
     OneOf,
     Patch,
@@ -53,8 +52,8 @@ def machine_for(
 ) -> type[unittest.TestCase]:
     """A test case that runs the machine on a storage, which it opens once and clears between examples.
 
-    ``excused`` names the abilities that the store is known to lack; only ``transactions`` and ``compare_and_set`` change
-    what is expected of it, since everything else is made up for above the store.
+    ``excused`` names the abilities that the store is known to lack. Only ``transactions`` and ``compare_and_set``
+    change what is expected of it, since everything else is made up for above the store.
     """
 
     class Conformance(unittest.TestCase):
@@ -79,7 +78,7 @@ def run_machine(
     *,
     tables: Sequence[Table] = MACHINE_TABLES,
     excused: Collection[str] = (),
-    settings: settings | None = None,  # noqa: A002 - hypothesis' own name for them
+    settings: settings | None = None,
 ) -> None:
     """Run the machine on an open, empty storage, or on an async one behind ``colours.Awaited``; it is left empty.
 
@@ -113,17 +112,15 @@ def impatient() -> Iterator[None]:
 
 
 def agree(plan: Scan | Summarize, answer: pa.Table, expected: list[Row]) -> None:
-    """``AssertionError`` where an answer is not the expected one: columns, types, rows, and their order if there is one."""
+    """``AssertionError`` where an answer is not the expected one: columns, types, rows, and their order if any."""
     found = plain(answer)
     if isinstance(plan, Summarize):
-        names = [*(term.column if isinstance(term, Bucket) else term for term in plan.by)]
-        names += [measure.name for measure in plan.measures]
-        assert answer.column_names == names, f"columns {answer.column_names}, not {names}"
+        assert answer.column_names == [*plan.names], f"columns {answer.column_names}, not {plan.names}"
         alike: Callable[[Row, Row], bool] = _is_same_group
     else:
         wanted = pa.schema([plan.table.schema.field(name) for name in plan.projection])
-        types = f"{answer.schema.to_string(show_field_metadata=False)}\nis not\n{wanted.to_string()}"
-        assert answer.schema.names == wanted.names and answer.schema.types == wanted.types, types
+        assert answer.schema.names == wanted.names, f"columns {answer.schema.names}, not {wanted.names}"
+        assert answer.schema.types == wanted.types, f"types {answer.schema.types}, not {wanted.types}"
         alike = lambda here, there: is_same(plan.table, here, there)  # noqa: E731 - it is as short as this
     assert len(found) == len(expected), f"{len(found)} rows instead of {len(expected)}:\n{found}\nis not\n{expected}"
     if isinstance(plan, Summarize) or plan.complete_order:
@@ -154,14 +151,12 @@ def _machine(storage: Any, tables: tuple[Table, ...], excused: frozenset[str]) -
     rolls_back = "transactions" not in excused
     compares = rolls_back or "compare_and_set" not in excused
 
-    def over(strategy: Callable[..., Any], among: Sequence[Table] = stored, *args: Any) -> Any:
-        return st.sampled_from(among).flatmap(lambda table: strategy(table, *args))
+    @st.composite
+    def over(draw: st.DrawFn, strategy: Callable[..., Any], among: Sequence[Table] = stored, *args: Any) -> Any:
+        return draw(strategy(draw(st.sampled_from(among)), *args))
 
     puts, patches, deletes = over(plans.puts), over(plans.patches, stored, tables), over(plans.deletes, stored, tables)
     scans = over(plans.scans, tables, tables)
-    sequences = st.sampled_from(sorted({table.domain for table in stored})).flatmap(
-        lambda domain: _sequence([table for table in stored if table.domain == domain])
-    )
 
     class Conformance(RuleBasedStateMachine):
         """Random plans on a store and on the reference."""
@@ -184,6 +179,8 @@ def _machine(storage: Any, tables: tuple[Table, ...], excused: frozenset[str]) -
 
         def change(self, plan: Put | Patch | Delete) -> None:
             self.touched.add(plan.table)
+            if isinstance(plan, Put):
+                note(f"put {plan.data.to_pylist()}")
             with impatient():
                 self.check(plan, storage.execute(plan), self.reference)
 
@@ -204,7 +201,7 @@ def _machine(storage: Any, tables: tuple[Table, ...], excused: frozenset[str]) -
             for table in stored:
                 self.change(Put(table, crowd(table, seed)))
 
-        @rule(several=st.lists(scans, min_size=1, max_size=6))
+        @rule(several=st.lists(scans, min_size=4, max_size=12))
         def scan(self, several: list[Scan]) -> None:
             for plan in several:
                 self.check(plan, storage.execute(plan), self.reference)
@@ -216,12 +213,12 @@ def _machine(storage: Any, tables: tuple[Table, ...], excused: frozenset[str]) -
                 pieces = [piece.cast(schema) for piece in storage.batches(plan)]
                 self.check(plan, pa.Table.from_batches(pieces, schema), self.reference)
 
-        @rule(several=st.lists(over(plans.summaries, tables, tables), min_size=1, max_size=4))
+        @rule(several=st.lists(over(plans.summaries, tables, tables), min_size=2, max_size=6))
         def summarize(self, several: list[Summarize]) -> None:
             for plan in several:
-                self.sum_up(plan)
+                self.summarize_one(plan)
 
-        def sum_up(self, plan: Summarize) -> None:
+        def summarize_one(self, plan: Summarize) -> None:
             try:
                 expected = self.reference.summarize(plan)
             except InvalidInput:
@@ -261,7 +258,7 @@ def _machine(storage: Any, tables: tuple[Table, ...], excused: frozenset[str]) -
         def read_and_write(self, plan: Put) -> None:
             self.together([_by_key(plan), plan], interrupted=False)
 
-        @rule(sequence=sequences, interrupted=st.booleans())
+        @rule(sequence=_sequences(stored), interrupted=st.booleans())
         def together(self, sequence: list[Plan], interrupted: bool) -> None:
             """One atomic operation; interrupted at its end, it leaves nothing behind where there are transactions."""
             after = self.reference.copy()
@@ -308,12 +305,14 @@ def _machine(storage: Any, tables: tuple[Table, ...], excused: frozenset[str]) -
     return Conformance
 
 
-def _sequence(tables: list[Table]) -> st.SearchStrategy[list[Plan]]:
+@st.composite
+def _sequences(draw: st.DrawFn, tables: Sequence[Table]) -> list[Plan]:
     """Some writes within a domain, then perhaps a read that must see them."""
-    one = st.sampled_from(tables)
-    write = st.one_of(one.flatmap(plans.puts), one.flatmap(plans.patches), one.flatmap(plans.deletes))
-    read = st.lists(one.flatmap(plans.scans), max_size=1)
-    return st.builds(lambda writes, reads: [*writes, *reads], st.lists(write, min_size=1, max_size=3), read)
+    domain = draw(st.sampled_from(sorted({table.domain for table in tables})))
+    some = st.sampled_from([table for table in tables if table.domain == domain])
+    writes: Any = st.sampled_from((plans.puts, plans.patches, plans.deletes))
+    made: list[Plan] = [draw(draw(writes)(draw(some))) for _ in range(draw(st.integers(1, 3)))]
+    return [*made, draw(plans.scans(draw(some)))] if draw(st.booleans()) else made
 
 
 def _apply(reference: Reference, plan: Plan) -> int:

@@ -1,4 +1,8 @@
-"""Hypothesis strategies of plans: every node of the waist over any table's columns, and plans that must be refused."""
+"""Hypothesis strategies of plans: every node of the waist over any table's columns, and plans that must be refused.
+
+They are ``composite`` throughout: what ``builds`` and ``map`` make is printed as the calls that made it, and that takes
+minutes for a filter.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
+from hypothesis.strategies import DrawFn, SearchStrategy
 
 from colonnade.engine.plan import (
     FALSE,
@@ -18,8 +22,10 @@ from colonnade.engine.plan import (
     And,
     At,
     Bucket,
+    Comparison,
     Delete,
     Filter,
+    Function,
     Is,
     Measure,
     Not,
@@ -34,12 +40,16 @@ from colonnade.engine.plan import (
     Summarize,
 )
 from colonnade.schemas.kinds import NUMERIC, Column
+from colonnade.schemas.records import encode
 from colonnade.schemas.table import Table
-from colonnade.testing.strategies import ELEMENTS, JSON_VALUES, PATHS, THERE, crowds, rows, values
+from colonnade.testing.strategies import ELEMENTS, JSON_VALUES, PATHS, THERE, crowd, records, values
 
 ORDERED: Final = frozenset({"text", "uuid", "integer", "bigint", "float", "timestamp"})
 """Kinds whose values have an order that every store shares."""
 
+_EQUALITY: Final[SearchStrategy[Comparison]] = st.sampled_from(("=", "!="))
+_COMPARED: Final[SearchStrategy[Comparison]] = st.sampled_from(("=", "=", "=", "!=", "<", "<=", ">", ">="))
+_FUNCTIONS: Final[SearchStrategy[Function]] = st.sampled_from(("sum", "sum", "mean", "min", "max", "p50", "p95", "p99"))
 _WIDTHS: Final = (timedelta(seconds=1), timedelta(hours=1), timedelta(days=1), timedelta(days=7))
 
 
@@ -47,83 +57,81 @@ def _columns(table: Table, *kinds: str) -> list[Column]:
     return [column for column in table.columns.values() if column.kind.name in kinds]
 
 
-def _name(column: Column) -> str:
-    return column.name
-
-
-def _lead(columns: Sequence[Column]) -> SearchStrategy[Column]:
-    """Any of the columns; half of the time one that is set in every row, so that wide tables give hits too."""
-    required = [column for column in columns if not column.nullable]
-    return st.sampled_from(required or columns) | st.sampled_from(columns)
-
-
 @cache
-def filters(table: Table, others: tuple[Table, ...] = ()) -> SearchStrategy[Filter]:
+def _lead(table: Table, kinds: frozenset[str] | None = None) -> SearchStrategy[str]:
+    """A column's name; half of the time one that is set in every row, so that wide tables give hits too."""
+    columns = [column for column in table.columns.values() if kinds is None or column.kind.name in kinds]
+    required = [column.name for column in columns if not column.nullable]
+    every = [column.name for column in columns]
+    return st.sampled_from(required or every) | st.sampled_from(every)
+
+
+_NODES: Final = st.sampled_from(("leaf",) * 5 + ("not", "not", "and", "or", "or", "among", "all"))
+
+
+@st.composite
+def filters(draw: DrawFn, table: Table, others: tuple[Table, ...] = (), depth: int = 3) -> Filter:
     """Filters over a table's columns; semi-joins look into the other tables."""
-    leaf = leaves(table)
-    if others:
-        leaf = st.one_of(leaf, leaf, leaf, st.sampled_from(others).flatmap(lambda other: _among(table, other)))
-    parts = st.lists(leaf, max_size=3).map(tuple)
-    nested = st.recursive(
-        leaf,
-        lambda inner: st.one_of(
-            inner.map(Not),
-            st.lists(inner, max_size=3).map(tuple).map(And),
-            st.lists(inner, max_size=3).map(tuple).map(Or),
-        ),
-        max_leaves=5,
-    )
-    return st.one_of(st.just(TRUE), leaf, leaf.map(Not), parts.map(And), parts.map(Or), nested)
+    match draw(_NODES):
+        case "all":
+            return TRUE
+        case "not" if depth:
+            return Not(draw(filters(table, others, depth - 1)))
+        case "and" if depth:
+            return And(tuple(draw(_parts(table, others, depth))))
+        case "or" if depth:
+            return Or(tuple(draw(_parts(table, others, depth))))
+        case "among" if others:
+            return draw(_among(table, draw(st.sampled_from(others))))
+    return draw(leaves(table))
 
 
 @cache
-def some_rows(table: Table, others: tuple[Table, ...] = ()) -> SearchStrategy[Filter]:
+def _parts(table: Table, others: tuple[Table, ...], depth: int) -> SearchStrategy[list[Filter]]:
+    part = filters(table, others, depth - 1)
+    return st.lists(part, min_size=1, max_size=3) | st.lists(part, max_size=3)
+
+
+@st.composite
+def some_rows(draw: DrawFn, table: Table, others: tuple[Table, ...] = ()) -> Filter:
     """Filters that seldom hold for every row, for plans that change what they hold for."""
+    match draw(st.sampled_from(range(4))):
+        case 0:
+            return draw(filters(table, others))
+        case 1:
+            return And((draw(leaves(table)), draw(leaves(table))))
     key = table.columns[table.key[0]]
-    known = st.lists(values(key, table), min_size=1, max_size=3).map(lambda few: OneOf(key.name, tuple(few)))
-    both = st.lists(leaves(table), min_size=2, max_size=3).map(tuple).map(And)
-    return st.one_of(known, known, both, filters(table, others))
+    return OneOf(key.name, tuple(draw(st.lists(values(key, table), min_size=1, max_size=3))))
 
 
-@cache
-def leaves(table: Table) -> SearchStrategy[Filter]:
+@st.composite
+def leaves(draw: DrawFn, table: Table) -> Filter:
     """Conditions on one place."""
-    return _lead(list(table.columns.values())).flatmap(lambda column: _leaf(column, table))
-
-
-@cache
-def _leaf(column: Column, table: Table) -> SearchStrategy[Filter]:
-    null: SearchStrategy[Filter] = st.just(Null(column.name))
+    column = table.columns[draw(_lead(table))]
+    kind = draw(st.sampled_from(range(10)))
+    if kind == 0:
+        return Null(column.name)
     if column.kind.name == "json":
-        return st.sampled_from(PATHS).flatmap(lambda path: _place(At(column.name, path))) | null
+        place = At(column.name, draw(st.sampled_from(PATHS)))
+        if kind == 1:
+            return Null(place)
+        if kind < 4:
+            return Is(place, "has", draw(st.sampled_from(ELEMENTS)))
+        known = THERE.get(place.path, JSON_VALUES) if kind < 8 else JSON_VALUES
+        return Is(place, draw(_COMPARED), draw(st.sampled_from(known)))
     if column.kind.name not in ORDERED | {"boolean"}:
-        return null
+        return Null(column.name)
     value = values(column, table)
-    operators = st.sampled_from(
-        ("=", "=", "=", "!=", "<", "<=", ">", ">=") if column.kind.name in ORDERED else ("=", "!=")
-    )
-    compare = st.builds(Is, st.just(column.name), operators, value)
-    some = st.lists(value | st.none(), max_size=3) | st.lists(value, min_size=1, max_size=2).map(lambda few: few * 40)
-    return st.one_of(
-        compare,
-        compare,
-        compare,
-        st.builds(OneOf, st.just(column.name), some.map(tuple)),
-        null,
-        st.builds(Is, st.just(column.name), operators, st.none()),
-    )
+    if kind == 1:
+        return OneOf(column.name, tuple(draw(st.lists(value | st.none(), max_size=3))))
+    if kind == 2:
+        return OneOf(column.name, tuple(draw(st.lists(value, min_size=1, max_size=2))) * 40)
+    operator = draw(_COMPARED if column.kind.name in ORDERED else _EQUALITY)
+    return Is(column.name, operator, None if kind == 3 else draw(value))
 
 
-@cache
-def _place(place: At) -> SearchStrategy[Filter]:
-    operators = st.sampled_from(("=", "=", "=", "!=", "<", "<=", ">", ">=", "has"))
-    there = st.sampled_from(THERE.get(place.path) or JSON_VALUES)
-    looked = st.builds(Is, st.just(place), operators, there | st.sampled_from(JSON_VALUES))
-    element = st.builds(Is, st.just(place), st.just("has"), st.sampled_from(ELEMENTS))
-    return st.one_of(looked, looked, looked, element, st.just(Null(place)))
-
-
-def _among(table: Table, other: Table) -> SearchStrategy[Filter]:
+@st.composite
+def _among(draw: DrawFn, table: Table, other: Table) -> Filter:
     pairs = [
         (here.name, there.name)
         for here in table.columns.values()
@@ -131,107 +139,106 @@ def _among(table: Table, other: Table) -> SearchStrategy[Filter]:
         if here.kind == there.kind and here.identifier and there.identifier
     ]
     if not pairs:
-        return leaves(table)
-    inner = st.builds(
-        Scan, st.just(other), st.just(TRUE) | leaves(other), orders(other), limit=st.none() | st.integers(0, 3)
-    )
-    return st.builds(lambda pair, scan: Among(pair[0], scan, pair[1]), st.sampled_from(pairs), inner)
+        return draw(leaves(table))
+    column, of = draw(st.sampled_from(pairs))
+    where = draw(st.just(TRUE) | leaves(other))
+    return Among(column, Scan(other, where, draw(orders(other)), limit=draw(st.none() | st.integers(0, 3))), of)
 
 
-@cache
-def orders(table: Table) -> SearchStrategy[tuple[Order, ...]]:
+@st.composite
+def orders(draw: DrawFn, table: Table) -> tuple[Order, ...]:
     """Orders by none to three columns; a column may come twice, the first time counts."""
-    sortable = _columns(table, *ORDERED, "boolean")
-    term = st.builds(Order, _lead(sortable).map(_name), st.booleans(), st.booleans())
-    return st.just(()) | st.lists(term, max_size=3).map(tuple)
+    names = draw(st.lists(_lead(table, ORDERED | {"boolean"}), max_size=3))
+    return tuple(Order(name, draw(st.booleans()), draw(st.booleans())) for name in names)
 
 
-@cache
-def scans(table: Table, others: tuple[Table, ...] = ()) -> SearchStrategy[Scan]:
+@st.composite
+def scans(draw: DrawFn, table: Table, others: tuple[Table, ...] = ()) -> Scan:
     """Scans: filtered, ordered, cut and projected, each or not."""
-    some = st.lists(st.sampled_from(list(table.columns)), min_size=1, max_size=4, unique=True).map(tuple)
-    return st.builds(
-        Scan,
-        st.just(table),
-        filters(table, others),
-        orders(table),
-        limit=st.none() | st.integers(0, 5),
-        offset=st.just(0) | st.integers(0, 3),
-        columns=st.none() | some,
+    columns = draw(st.none() | st.lists(st.sampled_from(list(table.columns)), min_size=1, max_size=4, unique=True))
+    return Scan(
+        table,
+        draw(filters(table, others)),
+        draw(st.just(()) | orders(table)),
+        limit=draw(st.none() | st.integers(0, 8)),
+        offset=draw(st.just(0) | st.integers(0, 3)),
+        columns=None if columns is None else tuple(columns),
     )
 
 
-@cache
-def summaries(table: Table, others: tuple[Table, ...] = ()) -> SearchStrategy[Summarize]:
+@st.composite
+def summaries(draw: DrawFn, table: Table, others: tuple[Table, ...] = ()) -> Summarize:
     """Summaries by none to two groups, with one to four measures."""
-    groups: SearchStrategy[str | Bucket] = _lead(_columns(table, *ORDERED, "boolean")).map(_name)
-    if moments := _columns(table, "timestamp"):
-        groups |= st.builds(Bucket, _lead(moments).map(_name), st.sampled_from(_WIDTHS))
-    by = st.lists(groups, max_size=2, unique_by=lambda term: term if isinstance(term, str) else term.column)
-    measures = st.lists(_measures(table), min_size=1, max_size=4, unique_by=lambda measure: measure.name)
-    return st.builds(Summarize, st.just(table), by.map(tuple), measures.map(tuple), filters(table, others))
+    by: dict[str, str | Bucket] = {}
+    for name in draw(st.lists(_lead(table, ORDERED | {"boolean"}), max_size=2)):
+        moment = table.columns[name].kind.name == "timestamp"
+        by[name] = Bucket(name, draw(st.sampled_from(_WIDTHS))) if moment and draw(st.booleans()) else name
+    measures = {each.name: each for each in draw(st.lists(_measures(table), min_size=1, max_size=4))}
+    return Summarize(table, tuple(by.values()), tuple(measures.values()), draw(filters(table, others)))
 
 
-def _measures(table: Table) -> SearchStrategy[Measure]:
-    count = st.builds(Measure, st.just("count"), st.none() | st.sampled_from(list(table.columns)))
-    ends = st.builds(Measure, st.sampled_from(("min", "max")), _lead(_columns(table, *ORDERED)).map(_name))
-    if not (numbers := _columns(table, *NUMERIC)):
-        return count | ends
-    functions = st.sampled_from(("sum", "sum", "mean", "min", "max", "p50", "p95", "p99"))
-    computed = st.builds(Measure, functions, _lead(numbers).map(_name))
-    return st.one_of(count, ends, computed, computed)
+@st.composite
+def _measures(draw: DrawFn, table: Table) -> Measure:
+    kind = draw(st.sampled_from(range(6)))
+    if kind == 0:
+        return Measure("count", draw(st.none() | st.sampled_from(list(table.columns))))
+    if kind < 3 or not _columns(table, *NUMERIC):
+        return Measure("min" if kind == 1 else "max", draw(_lead(table, ORDERED)))
+    return Measure(draw(_FUNCTIONS), draw(_lead(table, NUMERIC)))
 
 
-@cache
-def puts(table: Table) -> SearchStrategy[Put]:
+@st.composite
+def puts(draw: DrawFn, table: Table) -> Put:
     """Puts of none to four rows, among which keys may repeat; sometimes of a dozen."""
-    return (rows(table) | crowds(table)).map(lambda data: Put(table, data))
+    seed = draw(st.none() | st.integers(0, 63))
+    if seed is not None:
+        return Put(table, crowd(table, seed))
+    return Put(table, encode(table, draw(st.lists(records(table), max_size=4))))
 
 
-@cache
-def patches(table: Table, others: tuple[Table, ...] = ()) -> SearchStrategy[Patch]:
+@st.composite
+def patches(draw: DrawFn, table: Table, others: tuple[Table, ...] = ()) -> Patch:
     """Patches of one to three columns that may be changed."""
-    open_columns = [column for column in table.columns.values() if column.name not in (*table.key, *table.once)]
-
-    @st.composite
-    def changes(draw: st.DrawFn) -> dict[str, Any]:
-        chosen = draw(st.lists(st.sampled_from(open_columns), min_size=1, max_size=3, unique_by=lambda each: each.name))
-        given = {}
-        for column in chosen:
-            value = values(column, table)
-            ends = column.name == table.facts.final
-            given[column.name] = draw(st.none() | value if column.nullable and not ends else value)
-        return given
-
-    return st.builds(Patch, st.just(table), some_rows(table, others), changes())
+    fixed = {*table.key, *table.once}
+    some = st.sampled_from([column for column in table.columns.values() if column.name not in fixed])
+    changes = {}
+    for column in draw(st.lists(some, min_size=1, max_size=3)):
+        may_be_null = column.nullable and column.name != table.facts.final
+        changes[column.name] = draw(values(column, table) | (st.none() if may_be_null else st.nothing()))
+    return Patch(table, draw(some_rows(table, others)), changes)
 
 
-@cache
-def deletes(table: Table, others: tuple[Table, ...] = ()) -> SearchStrategy[Delete]:
-    """Deletes; seldom of everything."""
-    return st.builds(Delete, st.just(table), some_rows(table, others))
+@st.composite
+def deletes(draw: DrawFn, table: Table, others: tuple[Table, ...] = ()) -> Delete:
+    """Deletes, seldom of everything."""
+    return Delete(table, draw(some_rows(table, others)))
 
 
-@cache
-def refusals(table: Table) -> SearchStrategy[Plan]:
+@st.composite
+def refusals(draw: DrawFn, table: Table) -> Plan:
     """Plans that every store must refuse with ``InvalidInput``, and leave everything as it was."""
-    return rows(table, max_size=2).flatmap(lambda data: st.sampled_from(_refused(table, data)))
+    return draw(st.sampled_from(_refused(table, crowd(table, 0))))
 
 
-def _refused(table: Table, data: pa.Table) -> list[Plan]:
+def _refused(table: Table, data: pa.Table) -> Sequence[Plan]:
     key, final = table.key[0], table.facts.final
-    column = next(iter(table.columns))
     fixed = next(each.name for each in table.columns.values() if not each.nullable and each.name not in table.key)
-    wrong = {"nosuch": 1, key: "changed", fixed: None} | ({final: None} if final else {})
-    plans: list[Plan] = [
+    wrong: dict[str, Any] = {"nosuch": 1, key: "changed", fixed: None} | ({final: None} if final else {})
+    wrong |= dict.fromkeys(table.once, "2026-01-31T12:00:00Z")
+    naive = next(each.name for each in table.columns.values() if each.kind.name == "timestamp")
+    bad = data.set_column(data.schema.get_field_index(key), key, pa.array([""] * data.num_rows))
+    return [
         *(Patch(table, TRUE, {name: value}) for name, value in wrong.items()),
-        *(Patch(table, TRUE, {name: datetime(2026, 1, 1)}) for name in (*table.once, key)),
         Patch(table, TRUE, {}),
+        Put(table, data.drop_columns([fixed])),
+        Put(table, data.append_column("nosuch", pa.array(range(data.num_rows)))),
+        Put(table, bad),
         Delete(table, Is("nosuch", "=", 1)),
         Delete(table, Not(Is(key, "=", 5))),
         Delete(table, Or((TRUE, OneOf(key, ("a\0",))))),
         Delete(table, And((FALSE, Is(At(key), "=", "a")))),
         Delete(table, Is(key, "has", "a")),
+        Delete(table, Is(naive, "<", datetime(2026, 1, 1))),
         Scan(table, order=(Order("nosuch"),)),
         Scan(table, columns=(key, key)),
         Scan(table, columns=()),
@@ -243,13 +250,5 @@ def _refused(table: Table, data: pa.Table) -> list[Plan]:
         Summarize(table, measures=(Measure("sum"),)),
         Summarize(table, measures=(Measure("count"), Measure("count"))),
         Summarize(table, by=(Bucket(key, timedelta(hours=1)),)),
-        Summarize(table, by=(column,), measures=(Measure("count", name=column),)),
+        Summarize(table, by=(key,), measures=(Measure("count", name=key),)),
     ]
-    if data.num_rows:
-        bad = data.set_column(data.schema.get_field_index(key), key, pa.array([""] * data.num_rows))
-        plans += [
-            Put(table, data.drop_columns([fixed])),
-            Put(table, data.append_column("nosuch", pa.array(range(data.num_rows)))),
-            Put(table, bad),
-        ]
-    return plans

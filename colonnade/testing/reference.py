@@ -1,7 +1,7 @@
 """What every store must answer: the waist in plain Python, over lists of dicts.
 
 It shares no code with ``fold`` and no kernel with Arrow: two evaluations that were written apart agree only where both
-are right. Rows hold stored values (identifiers and escaped text, JSON as text) and times as microseconds since the epoch.
+are right. Rows hold stored values (identifiers and escaped text, JSON as text), times as microseconds since the epoch.
 """
 
 from __future__ import annotations

@@ -186,29 +186,21 @@ def values(column: Column, table: Table) -> SearchStrategy[Any]:
     return _OF_KIND[kind.name]
 
 
-@cache
-def records(table: Table) -> SearchStrategy[Record]:
+@st.composite
+def records(draw: st.DrawFn, table: Table) -> Record:
     """A record with every field of the table; of the nullable ones a few are set."""
-    fields = {column.api: values(column, table) for column in table.columns.values()}
-    nullable = [column.api for column in table.columns.values() if column.nullable]
-    given = st.lists(st.sampled_from(nullable), max_size=4) if nullable else st.just([])
-
-    @st.composite
-    def record(draw: st.DrawFn) -> Record:
-        without = set(nullable).difference(draw(given))
-        return {name: None if name in without else draw(value) for name, value in fields.items()}
-
-    return record()
+    columns, some = _shape(table)
+    given = draw(some)
+    return {
+        column.api: None if column.nullable and column.api not in given else draw(value) for column, value in columns
+    }
 
 
-def rows(table: Table, *, max_size: int = 4) -> SearchStrategy[pa.Table]:
-    """Arrow rows of a table, as ``Put`` takes them; keys may repeat."""
-    return st.lists(records(table), max_size=max_size).map(lambda found: encode(table, found))
-
-
-def crowds(table: Table) -> SearchStrategy[pa.Table]:
-    """A dozen Arrow rows of a table at the price of one draw; nullable columns are set half of the time."""
-    return st.integers(0, 63).map(lambda seed: crowd(table, seed))
+@cache
+def _shape(table: Table) -> tuple[list[tuple[Column, SearchStrategy[Any]]], SearchStrategy[list[str]]]:
+    columns = [(column, values(column, table)) for column in table.columns.values()]
+    nullable = [column.api for column, _ in columns if column.nullable]
+    return columns, st.lists(st.sampled_from(nullable), max_size=4) if nullable else st.just([])
 
 
 @cache

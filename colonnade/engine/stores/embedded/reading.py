@@ -8,7 +8,7 @@ left out. Usually nothing overlaps, and both parts are read plainly.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -149,18 +149,26 @@ class Picture:
         found = self.segments.query(Statement(sql, parameters), self._relations(self.overlap))
         return found.cast(schema)
 
-    def _source(self, segment: Segment, overlap: Overlap) -> str:
+    def sources(self, names: Mapping[str, str], *, prefix: str) -> list[str]:
+        """What to read of each segment, for a database that knows segments by other names and relations by a prefix."""
+        return [self._source(each, self.overlap, f"{names[each.file]}.", prefix) for each in self._held()]
+
+    def relations(self) -> dict[str, pa.Table]:
+        """The relations that ``sources`` name, without their prefix."""
+        return self._relations(self.overlap)
+
+    def _source(self, segment: Segment, overlap: Overlap, home: str | None = None, prefix: str = "") -> str:
         """What to read of a segment: the plain table, or the rows of it that hold."""
         table = self.table
-        plain = f"{self.segments.name(segment)}.{DUCKDB.ident(table.name)}"
+        plain = f"{home or self.segments.name(segment) + '.'}{DUCKDB.ident(table.name)}"
         conditions = []
         if self.manifest.exceptions.get(segment.file, {}).get(table.name):
-            conditions.append(f"rowid NOT IN (SELECT place FROM exceptions WHERE segment = '{segment.file}')")
+            conditions.append(f"rowid NOT IN (SELECT place FROM {prefix}exceptions WHERE segment = '{segment.file}')")
         if self.cleared:
             conditions.append(f"{VERSION_COLUMN} > {int(self.cleared)}")
         if overlap.hidden is not None:
             same = " AND ".join(f"hidden.{name} = held.{name}" for name in map(DUCKDB.ident, table.key))
-            conditions.append(f"NOT EXISTS (SELECT 1 FROM hidden WHERE {same})")
+            conditions.append(f"NOT EXISTS (SELECT 1 FROM {prefix}hidden AS hidden WHERE {same})")
         return f"(SELECT * FROM {plain} AS held WHERE {' AND '.join(conditions)})" if conditions else plain
 
     def _relations(self, overlap: Overlap) -> dict[str, pa.Table]:

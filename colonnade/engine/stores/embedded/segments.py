@@ -165,9 +165,8 @@ class Segments:
             for place, segment in enumerate(segments)
         ]
         parameters = [value for _ in segments for value in (*ids, *ids)]
-        with translated("segments"):
-            found = self.cursor().execute(" UNION ALL ".join(parts), parameters).fetchall()
-        return {segments[place].file: (first, last) for place, first, last in found if first is not None}
+        found = self.query(Statement(" UNION ALL ".join(parts), tuple(parameters))).to_pylist()
+        return {segments[row["place"]].file: (row["first"], row["last"]) for row in found if row["first"] is not None}
 
     def close(self) -> None:
         """Let all files go."""
