@@ -281,12 +281,23 @@ def export(
 
 
 @app.command
+def optimize(store: Store, /) -> None:
+    """Seal the logs of an embedded folder into segments and merge small ones, now instead of in the background."""
+    if not Path(store).is_dir():
+        raise InvalidInput(f"{store} is no embedded folder, and only those are optimized")
+    with colonnade.open(store) as opened:
+        print(*opened.optimize(), sep="\n")
+
+
+@app.command
 def conform(url: str, /, *, examples: int = 200) -> None:
     """Run the conformance machine on an empty store of your own, and print what it can do."""
     from colonnade.testing.report import conform as run_machine
 
-    report = run_machine(url, examples=examples)
-    _console().print(str(report))
+    with _progress() as progress:
+        task = progress.add_task("opening", total=None)
+        report = run_machine(url, examples=examples, progress=lambda name: progress.update(task, description=name))
+    print(report)
     if not report.passed:
         raise SystemExit(1)
 

@@ -39,7 +39,7 @@ STORES = ("memory", "duckdb", "embedded")
 """The stores that every domain example runs on."""
 
 ACCUMULATING = ("observability", "scores", "evals", "lookups", "usage", "results", "bad_input")
-"""Modules about what accumulates. They also run on ``sealed``: an embedded folder where every write is sealed at once."""
+"""Modules about what accumulates. They also run on ``sealed``: an embedded folder where every write is sealed."""
 
 
 def _open(store: str, colour: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -57,12 +57,11 @@ def _open(store: str, colour: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 
 def seal_every_write(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have an embedded store seal whatever it writes, at once."""
-    append, upkeep = store.columnar.append, store._upkeep
+    append = store.columnar.append
 
     def append_and_seal(changes: Any, **options: Any) -> None:
         append(changes, **options)
-        store.columnar.rotate()
-        upkeep.round(force=True, merge=False)
+        store.optimize(merge=False)
 
     monkeypatch.setattr(store.columnar, "append", append_and_seal)
 

@@ -125,7 +125,9 @@ def test_an_older_store_is_brought_forward_with_its_rows(tmp_path: Path) -> None
 
 def test_stores_of_past_versions_open(tmp_path: Path) -> None:
     fixtures = sorted((Path(__file__).parent / "fixtures" / "stores").glob("v*.duckdb.gz"))
-    assert [int(path.name.split(".")[0][1:]) for path in fixtures] == list(range(1, VERSION + 1)), "keep one file of every version"
+    assert [int(path.name.split(".")[0][1:]) for path in fixtures] == list(range(1, VERSION + 1)), (
+        "keep one file of every version"
+    )
     for fixture in fixtures:
         (tmp_path / "past.duckdb").write_bytes(gzip.decompress(fixture.read_bytes()))
         with colonnade.open(tmp_path / "past.duckdb") as store:

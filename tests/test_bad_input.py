@@ -92,7 +92,7 @@ BAD: dict[str, tuple[Callable[[Any], Any], str]] = {
         "Invalid metadata key: .__proto__",
     ),
     "a naive datetime": (
-        lambda s: s.observability.create_span(span={**SPAN, "startedAt": datetime(2026, 1, 1)}),  # noqa: DTZ001
+        lambda s: s.observability.create_span(span={**SPAN, "startedAt": datetime(2026, 1, 1)}),
         r"naive datetime.*tzinfo=timezone\.utc",
     ),
     "a time without an offset": (

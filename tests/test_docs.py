@@ -18,12 +18,18 @@ FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 def _console(example: str, folder: Path) -> None:
     """Run each ``$ `` line in the folder; its output must match the lines below it, where there are any."""
-    environment = {**os.environ, "COLUMNS": "80", "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    environment = {
+        **os.environ,
+        "COLUMNS": "80",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
     for part in re.split(r"^\$ ", example, flags=re.MULTILINE)[1:]:
         command, _, wanted = part.partition("\n")
         if shlex.split(command)[0] in ("pip", "make", "cd"):
             continue  # installing is what the tests have done already
-        ran = subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        ran = subprocess.run(
+            command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
         assert ran.returncode == 0, f"$ {command}\n{ran.stdout}{ran.stderr}"
         matches = doctest.OutputChecker().check_output(wanted, ran.stdout, FLAGS)
         assert matches or not wanted.strip(), f"$ {command}\nprinted:\n{ran.stdout}\nand not:\n{wanted}"

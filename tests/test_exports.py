@@ -1,6 +1,7 @@
 """Exports: every format, whole or not at all."""
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def test_an_export_that_breaks_off_leaves_what_was_there(store, tmp_path: Path) 
     path = tmp_path / "spans.parquet"
     path.write_text("the earlier export")
 
-    def breaking():  # type: ignore[no-untyped-def]
+    def breaking() -> Iterator[pa.RecordBatch]:
         yield from store.batches(export_plan(SPANS))
         raise OSError("disk on fire")
 

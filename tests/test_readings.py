@@ -7,7 +7,7 @@ import pytest
 import sqlglot
 
 import colonnade.schemas.rows
-from colonnade.engine.dialect import DIALECTS
+from colonnade.engine.dialect import DIALECTS, Dialect
 from colonnade.engine.relational import ddl
 from colonnade.errors import InvalidInput
 from colonnade.schemas import MESSAGES, SPANS, STORED, TABLES, TRACES, Table, table_named
@@ -41,7 +41,7 @@ def test_json_schema_accepts_exactly_the_fields(table: Table) -> None:
 
 @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=list(DIALECTS))
 @EACH
-def test_ddl_parses_in_its_dialect(dialect, table: Table) -> None:
+def test_ddl_parses_in_its_dialect(dialect: Dialect, table: Table) -> None:
     for statement in ddl(dialect, table):
         # sqlglot knows no compression clause of a column; what stands around it is checked all the same
         parsed = sqlglot.parse_one(statement.replace(" USING COMPRESSION zstd", ""), read=dialect.name)

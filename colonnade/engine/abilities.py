@@ -199,10 +199,8 @@ def _divide(where: Filter, store: Any, route: Route) -> Generator[tuple[Any, Pla
     return pushed, (yield from _semijoins(rest, store, route, native=False))
 
 
-def _semijoins(
-    where: Filter, store: Any, route: Route, *, native: bool
-) -> Generator[tuple[Any, Plan], Any, Filter]:
-    """The filter with semi-joins replaced by the values they find; all, or with ``native`` those the store cannot run."""
+def _semijoins(where: Filter, store: Any, route: Route, *, native: bool) -> Generator[tuple[Any, Plan], Any, Filter]:
+    """The filter with semi-joins replaced by what they find: all, or with ``native`` those the store cannot run."""
     match where:
         case Among(column, scan, of):
             scan = scan.but(columns=(of,))

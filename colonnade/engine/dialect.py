@@ -173,8 +173,8 @@ SQLITE: Final = Dialect(
         null="null",
         number="json_extract({column}, {path})",
         has_text=(
-            "CASE json_type({column}, {path}) WHEN 'array' THEN EXISTS (SELECT 1 FROM json_each({column}, {path}) AS item "
-            "WHERE item.type = 'text' AND item.value = {value}) END"
+            "CASE json_type({column}, {path}) WHEN 'array' THEN EXISTS (SELECT 1 FROM json_each({column}, {path}) "
+            "AS item WHERE item.type = 'text' AND item.value = {value}) END"
         ),
     ),
     bucket="({column} - ({column} % {micros} + {micros}) % {micros})",

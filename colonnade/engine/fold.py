@@ -210,6 +210,14 @@ def summary_schema(plan: Summarize) -> pa.Schema:
     return pa.schema([*groups, *(pa.field(each.name, measure_type(each, plan.table)) for each in plan.measures)])
 
 
+def typed_summary(plan: Summarize, found: pa.Table) -> pa.Table:
+    """What an SQL engine found, in the types of the answer; ``InvalidInput`` where a sum does not fit into 64 bits."""
+    try:
+        return found.cast(summary_schema(plan))
+    except pa.ArrowInvalid as error:  # only a sum of whole numbers can be too large for the type of its answer
+        raise InvalidInput(f"a sum over {plan.table.name} does not fit into 64 bits: {error}") from None
+
+
 def measure_type(measure: Measure, table: Table) -> pa.DataType:
     """The Arrow type of a measure: counts and sums of whole numbers are int64, means and quantiles float64."""
     if measure.function == "count" or measure.column is None:
@@ -253,15 +261,19 @@ def key_of(table: Table, data: pa.Table) -> pa.ChunkedArray:
     return parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, "\0")
 
 
+def without(table: Table, data: pa.Table, known: pa.Table) -> pa.Table:
+    """The rows whose keys are not among those of other rows."""
+    return data.filter(pc.invert(pc.is_in(key_of(table, data), value_set=key_of(table, known))))
+
+
 def upsert(table: Table, stored: pa.Table, incoming: pa.Table) -> pa.Table:
     """All rows after a ``Put``: stored rows that were not replaced, then the ones that were written."""
     written = merged(table, stored, collapse(table, incoming))
-    replaced = pc.is_in(key_of(table, stored), value_set=key_of(table, written))
-    return pa.concat_tables([stored.filter(pc.invert(replaced)), written])
+    return pa.concat_tables([without(table, stored, written), written])
 
 
 def merged(table: Table, stored: pa.Table, incoming: pa.Table) -> pa.Table:
-    """The rows that a ``Put`` writes, by its rules: without those that a final row outlives, with what is kept ``once``.
+    """The rows that a ``Put`` writes, by its rules: without those a final row outlives, with what is kept ``once``.
 
     ``stored`` needs only the key, the ``once`` columns and the ``final`` one. Neither side repeats a key.
     """

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Final, TypeVar, get_args
 
 from colonnade.engine.plan import (
     Among,
     And,
     At,
     Bucket,
+    Comparison,
     Delete,
     Filter,
+    Function,
     Is,
     Not,
     Null,
@@ -33,6 +35,9 @@ from colonnade.schemas.records import spell_value
 from colonnade.schemas.table import Table
 
 P = TypeVar("P", Scan, Summarize)
+
+_COMPARISONS: Final[tuple[str, ...]] = get_args(Comparison)
+_FUNCTIONS: Final[tuple[str, ...]] = get_args(Function)
 
 
 def normalize(plan: Plan) -> Plan:
@@ -87,6 +92,8 @@ def _summary(plan: Summarize) -> None:
             raise InvalidInput(f"{term.column} is no timestamp, so it cannot be cut into buckets")
     for measure in plan.measures:
         names.append(measure.name)
+        if measure.function not in _FUNCTIONS:
+            raise InvalidInput(f"{measure.function!r} is no measure; the measures are {', '.join(_FUNCTIONS)}")
         if measure.column is None:
             if measure.function != "count":
                 raise InvalidInput(f"{measure.function} needs a column")
@@ -107,6 +114,8 @@ def _filter(filter: Filter, table: Table) -> Filter:
 
 def _leaf(filter: Filter, table: Table) -> Filter:
     match filter:
+        case Is(_, op, _) if op not in _COMPARISONS:  # it becomes text of a statement, so nothing else may pass
+            raise InvalidInput(f"{op!r} is no comparison; the comparisons are {', '.join(_COMPARISONS)}")
         case Is(At(column)) | Null(At(column)):
             if table.column(column).kind.name != "json":
                 raise InvalidInput(f"{column} of {table.name} is no JSON column, so there is no place inside it")
@@ -116,6 +125,7 @@ def _leaf(filter: Filter, table: Table) -> Filter:
         case Is(str() as name, op, value):
             return Is(name, op, spell_value(table, name, value))
         case OneOf(name, values):
+            table.column(name)
             return OneOf(name, tuple(spell_value(table, name, value) for value in values))
         case Among(name, scan, of):
             if table.column(name).kind != scan.table.column(of).kind:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Generator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import update_wrapper
+from types import MethodType
 from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 from uuid import uuid4
 
@@ -99,7 +100,7 @@ class operation(Generic[P, R]):
         def call(*args: P.args, **kwargs: P.kwargs) -> Any:
             return domain._runner.run(lambda: self.steps(domain, *args, **kwargs), domain.name, atomic=self.atomic)
 
-        return update_wrapper(call, self.steps)
+        return update_wrapper(call, MethodType(self.steps, domain))  # its signature is the method's, without self
 
 
 def atomic(steps: Callable[Concatenate[Any, P], Steps[R]]) -> operation[P, R]:
@@ -136,7 +137,10 @@ class Guard:
             return
         columns = named_columns(plan.where)
         if columns and columns <= set(plan.table.key) <= set(plan.projection):
+            from colonnade.engine import fold  # pyarrow.compute is not loaded by `import colonnade`
+
             known = self._read.get(plan.table.name, answer.slice(0, 0))
+            answer = fold.without(plan.table, answer, known)  # of a row that was read twice, the first time counts
             both = [name for name in known.column_names if name in answer.column_names]
             self._read[plan.table.name] = pa.concat_tables([known.select(both), answer.select(both)])
 

@@ -37,6 +37,10 @@ class Store:
     def close(self) -> None:
         """Release the store. Closing twice does nothing."""
 
+    def optimize(self) -> object | None:
+        """Do now what is otherwise done in the background, and say what; ``None`` where there is nothing of the kind."""
+        return None
+
     def home(self, domain: str) -> Store:
         """The store within it that keeps a domain: itself, unless it is made of several."""
         return self

@@ -12,6 +12,8 @@ from colonnade.schemas.kinds import Column
 from colonnade.schemas.table import Table, unknown_column
 
 _ZERO: Final = pa.scalar(0, pa.int32())  # made once: making a scalar costs more than comparing with it
+_UUID: Final = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+_EXAMPLE: Final = "550e8400-e29b-41d4-a716-446655440000"
 
 
 def check(table: Table, data: pa.Table) -> pa.Table:
@@ -39,12 +41,35 @@ def _cast(table: Table, column: Column, array: pa.ChunkedArray) -> pa.ChunkedArr
         return array
     if pa.types.is_timestamp(array.type) and array.type.tz is None and column.kind.name == "timestamp":
         raise InvalidInput(f"{table.name}: {column.name} has no time zone; cast it to {column.kind.arrow}")
+    cannot = f"{table.name}: {column.name} is {array.type} and cannot become {column.kind.arrow}"
+    if not _is_alike(array.type, column):
+        raise InvalidInput(cannot)
     try:
         return array.cast(column.kind.arrow)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise InvalidInput(
-            f"{table.name}: {column.name} is {array.type} and cannot become {column.kind.arrow}: {error}"
-        ) from None
+        raise InvalidInput(f"{cannot}: {error}") from None
+
+
+def _is_alike(given: pa.DataType, column: Column) -> bool:
+    """Whether a type says the same sort of thing: Arrow would also cast 7 to true and "7" to a number."""
+    types = pa.types
+    if types.is_dictionary(given):
+        return _is_alike(given.value_type, column)
+    if types.is_null(given):
+        return True
+    match column.kind.name:
+        case "text" | "uuid" | "json":
+            return bool(types.is_string(given) or types.is_large_string(given) or types.is_string_view(given))
+        case "integer" | "bigint" | "float":
+            return bool(types.is_integer(given) or types.is_floating(given))
+        case "timestamp":
+            return bool(types.is_timestamp(given))
+        case "binary":
+            return bool(types.is_binary(given) or types.is_large_binary(given) or types.is_fixed_size_binary(given))
+        case "vector":
+            lists = types.is_list(given) or types.is_large_list(given) or types.is_fixed_size_list(given)
+            return bool(lists and types.is_floating(given.value_type))
+    return False
 
 
 def _problems(column: Column, array: pa.ChunkedArray) -> Iterator[Problem]:
@@ -58,6 +83,14 @@ def _problems(column: Column, array: pa.ChunkedArray) -> Iterator[Problem]:
         bad.append((pc.equal(pc.binary_length(array), _ZERO), "must not be empty"))
     if column.kind.name == "float":
         bad.append((pc.invert(pc.is_finite(array)), "must be a finite number"))
+    if column.kind.name == "uuid":
+        bad.append(
+            (pc.invert(pc.match_substring_regex(array, _UUID)), f"must be a UUID like {_EXAMPLE}, in lower case")
+        )
+    if column.kind.name == "vector":
+        finite = pc.fill_null(pc.is_finite(pc.list_flatten(array)), False)
+        rows = pc.list_parent_indices(array).filter(pc.invert(finite)).unique()
+        yield from (Problem(row, column.api, "must hold finite numbers only") for row in rows.to_pylist())
     for where, message in bad:
         places = pc.indices_nonzero(where)
         yield from (Problem(place, column.api, message) for place in places.to_pylist())

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from colonnade.errors import InvalidInput, InvalidRows, Problem
 from colonnade.schemas.kinds import Column
-from colonnade.schemas.payloads import escape_text, from_json, is_strange, to_json, unescape_text
+from colonnade.schemas.payloads import ESCAPE, escape_text, from_json, is_strange, to_json, unescape_text
 from colonnade.schemas.table import Table, unknown_column
 
 Record = dict[str, Any]
@@ -24,6 +24,7 @@ Record = dict[str, Any]
 AWARE: Final = "datetime(2026, 1, 31, 12, 0, tzinfo=timezone.utc) or '2026-01-31T12:00:00Z'"
 _INT32: Final = 2**31
 _INT64: Final = 2**63
+_FLOAT32: Final = (2 - 2**-23) * 2.0**127
 
 
 def encode(table: Table, records: Iterable[Mapping[str, Any]]) -> pa.Table:
@@ -135,7 +136,7 @@ def _text(value: object) -> str:
 def _identifier(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"must be text, not {type(value).__name__}")
-    if is_strange(value):
+    if is_strange(value.replace(ESCAPE, "")):  # which is plain text where nothing is escaped
         raise ValueError(f"holds a NUL or a lone surrogate, which no identifier may: {value!r:.80}")
     if not value:
         raise ValueError("must not be empty")
@@ -192,6 +193,8 @@ def _vector(value: Sequence[float], size: int) -> list[float]:
     values = [_float(item) for item in value]
     if len(values) != size:
         raise ValueError(f"must have {size} dimensions, not {len(values)}")
+    if any(abs(item) > _FLOAT32 for item in values):
+        raise ValueError("holds a number that is out of range for 32-bit floating-point numbers")
     return values
 
 

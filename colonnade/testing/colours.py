@@ -1,7 +1,7 @@
 """One test for two colours: an async storage behind a blocking face, for tests only.
 
-``Awaited(colonnade.aopen(...))`` has the methods of ``colonnade.open(...)``, each awaited on an event loop of its own, so
-a domain suite is written once, in plain calls, and run in both colours.
+``Awaited(colonnade.aopen(...))`` has the methods of ``colonnade.open(...)``, each awaited on an event loop of its own,
+so a domain suite is written once, in plain calls, and run in both colours.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ from colonnade.testing.strategies import crowd
 MACHINE_TABLES: Final = (THREADS, MESSAGES, WORKFLOWS, SPANS, SCORES, EVALS, TRACES)
 """Plain keys and composite ones, columns written once, a final column, UUIDs, and a reading."""
 
-STEPS: Final = 25
+STEPS: Final = 20
 """Plans in one example: enough for a row to be written, patched, ended and deleted."""
 
 
@@ -179,7 +179,7 @@ def _machine(storage: Any, tables: tuple[Table, ...], excused: frozenset[str]) -
 
         def change(self, plan: Put | Patch | Delete) -> None:
             self.touched.add(plan.table)
-            if isinstance(plan, Put):
+            if isinstance(plan, Put) and plan.data.num_rows < 12:  # a crowd is known by its seed
                 note(f"put {plan.data.to_pylist()}")
             with impatient():
                 self.check(plan, storage.execute(plan), self.reference)
@@ -243,7 +243,7 @@ def _machine(storage: Any, tables: tuple[Table, ...], excused: frozenset[str]) -
                 expect = _first_of_each_key(plan)
             guarded = Put(table, plan.data, expect.select(columns))
             self.touched.add(table)
-            if not compares and plan.data.num_rows:
+            if not compares:
                 _refuses(storage, guarded, Unsupported)
                 return
             try:
@@ -256,7 +256,12 @@ def _machine(storage: Any, tables: tuple[Table, ...], excused: frozenset[str]) -
 
         @rule(plan=puts)
         def read_and_write(self, plan: Put) -> None:
-            self.together([_by_key(plan), plan], interrupted=False)
+            """What nearly every operation does; refused where nothing could keep others out in between."""
+            try:
+                self.together([_by_key(plan), plan], interrupted=False)
+            except Unsupported:
+                if compares:
+                    raise
 
         @rule(sequence=_sequences(stored), interrupted=st.booleans())
         def together(self, sequence: list[Plan], interrupted: bool) -> None:

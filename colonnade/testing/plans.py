@@ -46,10 +46,14 @@ from colonnade.testing.strategies import ELEMENTS, JSON_VALUES, PATHS, THERE, cr
 
 ORDERED: Final = frozenset({"text", "uuid", "integer", "bigint", "float", "timestamp"})
 """Kinds whose values have an order that every store shares."""
+SORTED: Final = ORDERED | {"boolean"}
 
 _EQUALITY: Final[SearchStrategy[Comparison]] = st.sampled_from(("=", "!="))
 _COMPARED: Final[SearchStrategy[Comparison]] = st.sampled_from(("=", "=", "=", "!=", "<", "<=", ">", ">="))
 _FUNCTIONS: Final[SearchStrategy[Function]] = st.sampled_from(("sum", "sum", "mean", "min", "max", "p50", "p95", "p99"))
+_LIMITS: Final = st.none() | st.integers(0, 8)
+_OFFSETS: Final = st.just(0) | st.integers(0, 3)
+_SEEDS: Final = st.none() | st.integers(0, 63)
 _WIDTHS: Final = (timedelta(seconds=1), timedelta(hours=1), timedelta(days=1), timedelta(days=7))
 
 
@@ -69,6 +73,22 @@ def _lead(table: Table, kinds: frozenset[str] | None = None) -> SearchStrategy[s
 _NODES: Final = st.sampled_from(("leaf",) * 5 + ("not", "not", "and", "or", "or", "among", "all"))
 
 
+@cache
+def _names(table: Table, kinds: frozenset[str] | None = None, *, most: int = 3) -> SearchStrategy[list[str]]:
+    return st.lists(_lead(table, kinds), max_size=most)
+
+
+@cache
+def _projections(table: Table) -> SearchStrategy[list[str] | None]:
+    return st.none() | st.lists(st.sampled_from(list(table.columns)), min_size=1, max_size=4, unique=True)
+
+
+@cache
+def _values(column: Column, table: Table) -> SearchStrategy[list[Any]]:
+    return st.lists(values(column, table) | st.none(), max_size=3)
+
+
+@cache
 @st.composite
 def filters(draw: DrawFn, table: Table, others: tuple[Table, ...] = (), depth: int = 3) -> Filter:
     """Filters over a table's columns; semi-joins look into the other tables."""
@@ -92,6 +112,7 @@ def _parts(table: Table, others: tuple[Table, ...], depth: int) -> SearchStrateg
     return st.lists(part, min_size=1, max_size=3) | st.lists(part, max_size=3)
 
 
+@cache
 @st.composite
 def some_rows(draw: DrawFn, table: Table, others: tuple[Table, ...] = ()) -> Filter:
     """Filters that seldom hold for every row, for plans that change what they hold for."""
@@ -104,6 +125,7 @@ def some_rows(draw: DrawFn, table: Table, others: tuple[Table, ...] = ()) -> Fil
     return OneOf(key.name, tuple(draw(st.lists(values(key, table), min_size=1, max_size=3))))
 
 
+@cache
 @st.composite
 def leaves(draw: DrawFn, table: Table) -> Filter:
     """Conditions on one place."""
@@ -123,13 +145,14 @@ def leaves(draw: DrawFn, table: Table) -> Filter:
         return Null(column.name)
     value = values(column, table)
     if kind == 1:
-        return OneOf(column.name, tuple(draw(st.lists(value | st.none(), max_size=3))))
+        return OneOf(column.name, tuple(draw(_values(column, table))))
     if kind == 2:
-        return OneOf(column.name, tuple(draw(st.lists(value, min_size=1, max_size=2))) * 40)
+        return OneOf(column.name, (draw(value), draw(value)) * 40)
     operator = draw(_COMPARED if column.kind.name in ORDERED else _EQUALITY)
     return Is(column.name, operator, None if kind == 3 else draw(value))
 
 
+@cache
 @st.composite
 def _among(draw: DrawFn, table: Table, other: Table) -> Filter:
     pairs = [
@@ -141,42 +164,46 @@ def _among(draw: DrawFn, table: Table, other: Table) -> Filter:
     if not pairs:
         return draw(leaves(table))
     column, of = draw(st.sampled_from(pairs))
-    where = draw(st.just(TRUE) | leaves(other))
-    return Among(column, Scan(other, where, draw(orders(other)), limit=draw(st.none() | st.integers(0, 3))), of)
+    where = draw(leaves(other)) if draw(st.booleans()) else TRUE
+    return Among(column, Scan(other, where, draw(orders(other)), limit=draw(_LIMITS)), of)
 
 
+@cache
 @st.composite
 def orders(draw: DrawFn, table: Table) -> tuple[Order, ...]:
     """Orders by none to three columns; a column may come twice, the first time counts."""
-    names = draw(st.lists(_lead(table, ORDERED | {"boolean"}), max_size=3))
+    names = draw(_names(table, SORTED))
     return tuple(Order(name, draw(st.booleans()), draw(st.booleans())) for name in names)
 
 
+@cache
 @st.composite
 def scans(draw: DrawFn, table: Table, others: tuple[Table, ...] = ()) -> Scan:
     """Scans: filtered, ordered, cut and projected, each or not."""
-    columns = draw(st.none() | st.lists(st.sampled_from(list(table.columns)), min_size=1, max_size=4, unique=True))
+    columns = draw(_projections(table))
     return Scan(
         table,
         draw(filters(table, others)),
-        draw(st.just(()) | orders(table)),
-        limit=draw(st.none() | st.integers(0, 8)),
-        offset=draw(st.just(0) | st.integers(0, 3)),
+        draw(orders(table)),
+        limit=draw(_LIMITS),
+        offset=draw(_OFFSETS),
         columns=None if columns is None else tuple(columns),
     )
 
 
+@cache
 @st.composite
 def summaries(draw: DrawFn, table: Table, others: tuple[Table, ...] = ()) -> Summarize:
     """Summaries by none to two groups, with one to four measures."""
     by: dict[str, str | Bucket] = {}
-    for name in draw(st.lists(_lead(table, ORDERED | {"boolean"}), max_size=2)):
+    for name in draw(_names(table, SORTED, most=2)):
         moment = table.columns[name].kind.name == "timestamp"
         by[name] = Bucket(name, draw(st.sampled_from(_WIDTHS))) if moment and draw(st.booleans()) else name
     measures = {each.name: each for each in draw(st.lists(_measures(table), min_size=1, max_size=4))}
     return Summarize(table, tuple(by.values()), tuple(measures.values()), draw(filters(table, others)))
 
 
+@cache
 @st.composite
 def _measures(draw: DrawFn, table: Table) -> Measure:
     kind = draw(st.sampled_from(range(6)))
@@ -187,15 +214,17 @@ def _measures(draw: DrawFn, table: Table) -> Measure:
     return Measure(draw(_FUNCTIONS), draw(_lead(table, NUMERIC)))
 
 
+@cache
 @st.composite
 def puts(draw: DrawFn, table: Table) -> Put:
     """Puts of none to four rows, among which keys may repeat; sometimes of a dozen."""
-    seed = draw(st.none() | st.integers(0, 63))
+    seed = draw(_SEEDS)
     if seed is not None:
         return Put(table, crowd(table, seed))
     return Put(table, encode(table, draw(st.lists(records(table), max_size=4))))
 
 
+@cache
 @st.composite
 def patches(draw: DrawFn, table: Table, others: tuple[Table, ...] = ()) -> Patch:
     """Patches of one to three columns that may be changed."""
@@ -208,12 +237,14 @@ def patches(draw: DrawFn, table: Table, others: tuple[Table, ...] = ()) -> Patch
     return Patch(table, draw(some_rows(table, others)), changes)
 
 
+@cache
 @st.composite
 def deletes(draw: DrawFn, table: Table, others: tuple[Table, ...] = ()) -> Delete:
     """Deletes, seldom of everything."""
     return Delete(table, draw(some_rows(table, others)))
 
 
+@cache
 @st.composite
 def refusals(draw: DrawFn, table: Table) -> Plan:
     """Plans that every store must refuse with ``InvalidInput``, and leave everything as it was."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
-from functools import cmp_to_key
+from functools import cmp_to_key, lru_cache
 from typing import Any, Final
 
 import pyarrow as pa
@@ -42,6 +42,7 @@ from colonnade.schemas.records import spell_value
 from colonnade.schemas.table import Table
 
 Row = dict[str, Any]
+Test = Callable[[Row], bool | None]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _COMPARE: Final[dict[str, Callable[[Any, Any], bool]]] = {
@@ -96,7 +97,7 @@ class Reference:
 
     def scan(self, plan: Scan) -> list[Row]:
         """The rows, in their order where the plan gives one."""
-        kept = [row for row in self.rows(plan.table) if self._holds(plan.where, plan.table, row)]
+        kept = self._kept(plan)
         if plan.order or plan.limit is not None or plan.offset:
             kept = in_order(kept, (*plan.order, *(Order(name) for name in plan.table.key)))
         end = None if plan.limit is None else plan.offset + plan.limit
@@ -106,9 +107,8 @@ class Reference:
     def summarize(self, plan: Summarize) -> list[Row]:
         """Groups in their order, each with its measures; ``InvalidInput`` where a sum leaves 64 bits."""
         groups: dict[tuple[Any, ...], list[Row]] = {} if plan.by else {(): []}
-        for row in self.rows(plan.table):
-            if self._holds(plan.where, plan.table, row):
-                groups.setdefault(tuple(_group(term, row) for term in plan.by), []).append(row)
+        for row in self._kept(plan):
+            groups.setdefault(tuple(_group(term, row) for term in plan.by), []).append(row)
         names = [term if isinstance(term, str) else term.column for term in plan.by]
         answer = []
         for group, rows in groups.items():
@@ -120,7 +120,7 @@ class Reference:
         """Upsert; ``Conflict`` where ``expect`` is not what is stored."""
         rows = self._tables.setdefault(plan.table.name, {})
         incoming = plain(plan.data)
-        keys = [tuple(row[name] for name in plan.table.key) for row in incoming]
+        keys = [_key(plan.table, row) for row in incoming]
         if plan.expect is not None:
             self._compare(plan.table, rows, set(keys), plain(plan.expect))
         final, once = plan.table.facts.final, plan.table.once
@@ -134,7 +134,7 @@ class Reference:
 
     @staticmethod
     def _compare(table: Table, rows: dict[Any, Row], keys: set[Any], expected: list[Row]) -> None:
-        known = {tuple(row[name] for name in table.key): row for row in expected}
+        known = {_key(table, row): row for row in expected}
         for key in keys:
             stored, read = rows.get(key), known.get(key)
             if (stored is None) != (read is None) or (stored and read and not is_same(table, stored, read)):
@@ -143,46 +143,55 @@ class Reference:
     def patch(self, plan: Patch) -> int:
         """Set columns where the filter holds."""
         values = {name: spelled(plan.table, name, value) for name, value in plan.values.items()}
-        rows = self._tables.get(plan.table.name, {})
-        found = [key for key, row in rows.items() if self._holds(plan.where, plan.table, row)]
-        for key in found:
-            rows[key] = rows[key] | values
+        found = self._kept(plan)
+        for row in found:
+            self._tables[plan.table.name][_key(plan.table, row)] = row | values
         return len(found)
 
     def delete(self, plan: Delete) -> int:
         """Forget the rows where the filter holds."""
-        rows = self._tables.get(plan.table.name, {})
-        found = [key for key, row in rows.items() if self._holds(plan.where, plan.table, row)]
-        for key in found:
-            del rows[key]
+        found = self._kept(plan)
+        for row in found:
+            del self._tables[plan.table.name][_key(plan.table, row)]
         return len(found)
 
-    def _holds(self, filter: Filter, table: Table, row: Row) -> bool | None:
+    def _kept(self, plan: Scan | Summarize | Patch | Delete) -> list[Row]:
+        holds = self._test(plan.where, plan.table)
+        return [row for row in self.rows(plan.table) if holds(row)]
+
+    def _test(self, filter: Filter, table: Table) -> Test:
+        """A filter as a function of a row: true, false, or None for unknown."""
         match filter:
             case Is(At(column, path), op, value):
-                return _judge(_steps(row[column], path), op, from_json(to_json(value)))
+                wanted = from_json(to_json(value))
+                return lambda row: _judge(_steps(row[column], path), op, wanted)
             case Is(str() as name, op, value):
-                if row[name] is None or value is None:
-                    return None
-                return _COMPARE[op](row[name], spelled(table, name, value))
+                stored = spelled(table, name, value)
+                return lambda row: None if row[name] is None or stored is None else _COMPARE[op](row[name], stored)
             case OneOf(name, values):
-                return _one_of(row[name], [spelled(table, name, value) for value in values])
+                known = [spelled(table, name, value) for value in values]
+                return lambda row: _one_of(row[name], known)
             case Among(name, scan, of):
-                found = {inner[of] for inner in self.scan(scan.but(columns=(of,)))}
-                return _one_of(row[name], found - {None})
+                found = [row[of] for row in self.scan(scan.but(columns=(of,))) if row[of] is not None]
+                return lambda row: _one_of(row[name], found)
             case Null(At(column, path)):
-                return all(value is None for value in _steps(row[column], path))
+                return lambda row: all(value is None for value in _steps(row[column], path))
             case Null(str() as name):
-                return row[name] is None
+                return lambda row: row[name] is None
             case Not(of):
-                held = self._holds(of, table, row)
-                return None if held is None else not held
+                inner = self._test(of, table)
+                return lambda row: _opposite(inner(row))
             case And(parts):
-                return _all(self._holds(part, table, row) for part in parts)
+                tests = [self._test(part, table) for part in parts]
+                return lambda row: _all(test(row) for test in tests)
             case Or(parts):
-                held = _all(_opposite(self._holds(part, table, row)) for part in parts)
-                return _opposite(held)
+                tests = [self._test(part, table) for part in parts]
+                return lambda row: _opposite(_all(_opposite(test(row)) for test in tests))
         raise TypeError(f"{filter!r} is no filter")
+
+
+def _key(table: Table, row: Row) -> tuple[Any, ...]:
+    return tuple(row[name] for name in table.key)
 
 
 def plain(data: pa.Table) -> list[Row]:
@@ -207,7 +216,7 @@ def is_same(table: Table, left: Row, right: Row) -> bool:
         if here is None or there is None or table.columns[name].kind.name != "json":
             if here != there or (isinstance(here, float) and math.copysign(1, here) != math.copysign(1, there)):
                 return False
-        elif here != there and not _equal(from_json(here), from_json(there), nan=True):
+        elif here != there and not _equal(_parsed(here), _parsed(there), nan=True):
             return False
     return True
 
@@ -246,11 +255,14 @@ def _one_of(value: Any, known: Iterable[Any]) -> bool | None:
     return True if value in values else None if None in values else False
 
 
+_parsed: Final = lru_cache(4096)(from_json)  # the texts come from a pool, and nothing here changes what they hold
+
+
 def _steps(text: str | None, path: tuple[str | int, ...]) -> Iterator[Any]:
     """The value at a path in JSON text; nothing at all where there is none."""
     if text is None:
         return
-    value = from_json(text)
+    value = _parsed(text)
     for step in path:
         if isinstance(step, str):
             if not isinstance(value, dict) or step not in value:

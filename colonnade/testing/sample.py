@@ -46,7 +46,7 @@ def _run(workflow: str, run: str, status: str, at: datetime, resource: str | Non
 def _span(
     trace: str, span: str, name: str, start: datetime, parent: str | None = None, *, ends: bool = True, **more: Any
 ) -> Record:
-    known = {"traceId": trace, "spanId": span, "parentSpanId": parent, "name": name, "startedAt": start}
+    known: Record = {"traceId": trace, "spanId": span, "parentSpanId": parent, "name": name, "startedAt": start}
     known |= {"spanType": "generic", "kind": 0, "isEvent": False, "createdAt": NOON}
     known |= {"startTime": (start - datetime(1970, 1, 1, tzinfo=UTC)) // TICK * 1000}
     return known | {"endedAt": start + timedelta(seconds=1) if ends else None} | more

@@ -186,6 +186,7 @@ def values(column: Column, table: Table) -> SearchStrategy[Any]:
     return _OF_KIND[kind.name]
 
 
+@cache
 @st.composite
 def records(draw: st.DrawFn, table: Table) -> Record:
     """A record with every field of the table; of the nullable ones a few are set."""

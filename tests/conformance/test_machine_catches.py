@@ -33,7 +33,7 @@ from colonnade.engine.plan import (
 )
 from colonnade.engine.store import Store
 from colonnade.engine.stores.memory import MemoryStore
-from colonnade.schemas import EVALS, MESSAGES, SCORES, SPANS, THREADS, TRACES, WORKFLOWS
+from colonnade.schemas import EVALS, MESSAGES, SCORES, SPANS, THREADS, WORKFLOWS
 from colonnade.schemas.kinds import FLOAT, TIMESTAMP
 from colonnade.schemas.table import Table
 from colonnade.testing.machine import run_machine

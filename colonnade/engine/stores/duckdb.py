@@ -22,7 +22,7 @@ from colonnade.engine.plan import Delete, Patch, Put, Scan, Summarize
 from colonnade.engine.relational import Renderer, Statement
 from colonnade.engine.store import Store
 from colonnade.engine.stores import duckdb_file
-from colonnade.errors import Conflict, InvalidInput, QueryError, StoreClosed, StoreError, StoreReadOnly
+from colonnade.errors import Conflict, QueryError, StoreClosed, StoreError, StoreReadOnly
 
 R = TypeVar("R")
 
@@ -52,11 +52,10 @@ class Session(Store):
         self.cursor = cursor
         self.label = label
 
-    def query(self, statement: Statement, schema: pa.Schema) -> pa.Table:
-        """Rows of a statement, in the types of a schema."""
+    def query(self, statement: Statement) -> pa.Table:
+        """Rows of a statement, in DuckDB's own types."""
         with translated(self.label):
-            found = self.cursor.sql(statement.sql, params=list(statement.parameters)).to_arrow_table()
-        return found.cast(schema)
+            return self.cursor.sql(statement.sql, params=list(statement.parameters)).to_arrow_table()
 
     def change(self, statement: Statement) -> int:
         """Run a statement that changes rows; how many."""
@@ -66,7 +65,7 @@ class Session(Store):
 
     def scan(self, plan: Scan) -> pa.Table:
         """``SELECT``, into Arrow without a copy."""
-        return self.query(Renderer(DUCKDB).scan(plan), plan.schema)
+        return self.query(Renderer(DUCKDB).scan(plan)).cast(plan.schema)
 
     def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
         """``SELECT`` as a stream, on a cursor of its own: an open result owns its connection."""
@@ -82,10 +81,7 @@ class Session(Store):
 
     def summarize(self, plan: Summarize) -> pa.Table:
         """``SELECT`` with ``GROUP BY``."""
-        try:
-            return self.query(Renderer(DUCKDB).summarize(plan), fold.summary_schema(plan))
-        except pa.ArrowInvalid as error:  # only a sum of whole numbers can be too large for the type of its answer
-            raise InvalidInput(f"a sum over {plan.table.name} does not fit into 64 bits: {error}") from None
+        return fold.typed_summary(plan, self.query(Renderer(DUCKDB).summarize(plan)))
 
     def put(self, plan: Put) -> int:
         """Insert from Arrow, within a transaction; rows that are stored are read, merged, deleted and inserted anew.
@@ -112,7 +108,7 @@ class Session(Store):
         needed |= set(plan.expect.column_names) if plan.expect is not None else set()
         columns = tuple(name for name in plan.table.columns if name in needed)
         schema = pa.schema([plan.table.schema.field(name) for name in columns])
-        return self.query(Renderer(DUCKDB).matching(plan.table, columns, INCOMING, _leads(plan)), schema)
+        return self.query(Renderer(DUCKDB).matching(plan.table, columns, INCOMING, _leads(plan))).cast(schema)
 
     @contextmanager
     def _incoming(self, data: pa.Table) -> Iterator[None]:

@@ -1,8 +1,8 @@
 """What accumulates (spans, scores, evals): append-only logs over immutable segments, for any number of processes.
 
-A write appends one frame to this process's own log and is then durable. A read sees one consistent picture: the segments
-that the manifest names, and over them the rows of all logs that are in no segment yet. Nothing is changed in place: an
-update is a later copy, a delete is an entry of its own, and ``reading`` settles which copy holds.
+A write appends one frame to this process's own log and is then durable. A read sees one consistent picture: the
+segments that the manifest names, and over them the rows of all logs that are in no segment yet. Nothing is changed in
+place: an update is a later copy, a delete is an entry of its own, and ``reading`` settles which copy holds.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class ColumnarStore(Store):
             self._readers.pop(name, None)
 
     def append(self, changes: Sequence[Change], *, alone: bool = False) -> None:
-        """Commit changes; when it returns they survive the end of this process. ``alone``: the caller holds the folder."""
+        """Commit changes; they then survive the end of this process. ``alone``: the caller holds the folder."""
         self._check()
         with self._lock:
             if not alone:

@@ -49,8 +49,9 @@ class Segment:
 class Manifest:
     """Which files count.
 
-    ``sealed`` are logs that are in segments, but may not be unlinked yet. ``exceptions`` names, by segment and table, the
-    rows there that a later copy or a delete has replaced; ``cleared``, by table, the version up to which all rows are gone.
+    ``sealed`` are logs that are in segments, but may not be unlinked yet. ``exceptions`` names, by segment and table,
+    the rows there that a later copy or a delete has replaced; ``cleared``, by table, the version up to which all rows
+    are gone.
     """
 
     generation: int = 0

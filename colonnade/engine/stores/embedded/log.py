@@ -8,11 +8,11 @@ A file begins with ``MAGIC``. Then come frames, each one commit, all or nothing:
     body           entries
 
 An entry is ``(table u8, verb u8, length u32, bytes)``. The bytes of a PUT are an IPC record batch of the table's rows,
-those of a DELETE one of its keys; a SCHEMA entry holds the table's schema and comes before the first batch of that table
-in the file; a CLEAR has no bytes. All numbers are little-endian.
+those of a DELETE one of its keys; a SCHEMA entry holds the table's schema and comes before the first batch of that
+table in the file; a CLEAR has no bytes. All numbers are little-endian.
 
-A frame is written with one ``write``, so a process that is killed leaves at most a torn last frame, which no reader takes
-for a commit: its checksum does not match.
+A frame is written with one ``write``, so a process that is killed leaves at most a torn last frame, which no reader
+takes for a commit: its checksum does not match.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ class Picture:
         union = " UNION ALL ".join(f"SELECT {columns} FROM {source}" for source in (*sources, "fresh"))
         statement = Renderer(DUCKDB, source=lambda _: f"({union})").summarize(plan)
         found = self.segments.query(statement, {"fresh": self.fresh, **self._relations(self.overlap)})
-        return found.cast(fold.summary_schema(plan))
+        return fold.typed_summary(plan, found)
 
     def _held(self) -> list[Segment]:
         return [segment for segment in self.manifest.segments if self.table.name in segment.rows]
@@ -221,7 +221,8 @@ class Picture:
                     '(SELECT md5_number_lower("traceId") FROM candidates))'
                 )
             statements.append(
-                f"SELECT {chosen}, held.{VERSION_COLUMN}, {final} FROM {source} AS held, candidates WHERE {same}{narrowed}"
+                f"SELECT {chosen}, held.{VERSION_COLUMN}, {final} FROM {source} AS held, candidates "
+                f"WHERE {same}{narrowed}"
             )
         found = self.segments.query(Statement(" UNION ALL ".join(statements)), relations)
         columns = [column.to_pylist() for column in found.columns]
@@ -243,7 +244,7 @@ def traces_of(where: Filter) -> tuple[str, ...] | None:
             case Is("traceId", "=", str() as trace):
                 return (trace,)
             case OneOf("traceId", values) if len(values) <= _FEW and None not in values:
-                return tuple(values)
+                return tuple(dict.fromkeys(values))
             case And():
                 if (found := traces_of(part)) is not None:
                     return found
@@ -256,7 +257,7 @@ def _needed(plan: Scan) -> tuple[str, ...]:
 
 
 def _is_full(plan: Scan, parts: list[pa.Table], later: int | None) -> bool:
-    """Whether no later segment can change the page: it is full, and what it ends with is better than all that follows."""
+    """Whether no later segment can change the page: it is full, and its end is better than all that follows."""
     if later is None or plan.limit is None:
         return False
     found = fold.cut(plan.but(columns=_needed(plan), limit=plan.limit + plan.offset, offset=0), pa.concat_tables(parts))

@@ -1,9 +1,9 @@
 """Sealing logs into segments, and merging segments: the work of whichever process holds the lease.
 
-Every step leaves a store that is complete. A segment counts once the manifest names it, and the same manifest says which
-logs are in it, so no row is lost or read twice wherever a crash falls. What cannot be sealed yet (spans still running,
-deletes that may concern a log of another process) is carried over into a new log before the manifest changes; rows in two
-logs at once are one row, since their versions are the same.
+Every step leaves a store that is complete. A segment counts once the manifest names it, and the same manifest says
+which logs are in it, so no row is lost or read twice wherever a crash falls. What cannot be sealed yet (spans still
+running, deletes that may concern a log of another process) is carried over into a new log before the manifest changes;
+rows in two logs at once are one row, since their versions are the same.
 """
 
 from __future__ import annotations
@@ -46,6 +46,9 @@ class Sealed:
     logs: int = 0
     rows: int = 0
     merged: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.logs:,} logs with {self.rows:,} rows were sealed, {self.merged:,} segments merged."
 
 
 def seal(folder: Folder, *, force: bool = False) -> Sealed:

@@ -37,7 +37,7 @@ _ORDER: Final = {
 }
 _TRACE_INDEX: Final = """
     CREATE TABLE segment.trace_index AS
-    SELECT md5_number_lower("traceId") AS hash, "traceId", min("startedAt") AS first, max("startedAt") AS last, count(*) AS spans
+    SELECT md5_number_lower("traceId") AS hash, "traceId", min("startedAt") AS first, max("startedAt") AS last
     FROM segment.spans GROUP BY "traceId" ORDER BY hash
 """
 
@@ -48,7 +48,7 @@ def segment_schema(table: Table) -> pa.Schema:
 
 
 def write_segment(path: Path, tables: Mapping[str, pa.Table | str], attached: Iterable[Path] = ()) -> Segment:
-    """Write a segment, whole or not at all: rows by table, as Arrow or as SQL over ``attached`` segments (``s0`` ...)."""
+    """Write a segment, whole or not at all. Rows come as Arrow, or as SQL over ``attached`` segments (``s0`` ...)."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     unfinished.unlink(missing_ok=True)
     connection = connect()

@@ -56,13 +56,13 @@ class EmbeddedStore(Store):
         """Spans, scores and evals accumulate; the rest changes."""
         return self.columnar if domain in ("observability", "scores") else self.state
 
-    def optimize(self) -> Sealed:
-        """Seal all closed logs, this process's own included, and merge small segments, now.
+    def optimize(self, *, merge: bool = True) -> Sealed:
+        """Seal all closed logs, this process's own included, and (``merge``) merge small segments, now.
 
         Nothing is done where another process has the lease: it does the same.
         """
         self.columnar.rotate()
-        return Sealed() if self._upkeep is None else self._upkeep.round(force=True)
+        return Sealed() if self._upkeep is None else self._upkeep.round(force=True, merge=merge)
 
     def sql(self, query: str, parameters: list[Any] | Mapping[str, Any] | None) -> pa.RecordBatchReader | None:
         """Read-only SQL over segments, fresh rows and state tables."""
