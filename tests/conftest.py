@@ -35,8 +35,8 @@ def shared(pytestconfig: pytest.Config) -> Path:
     return folder
 
 
-STORES = ("memory", "duckdb", "embedded")
-"""The stores that every domain example runs on."""
+STORES = ("memory-sync", "memory-async", "duckdb-sync", "duckdb-async", "embedded-sync")
+"""What every domain example runs on: two stores in both colours, and the embedded folder."""
 
 ACCUMULATING = ("observability", "scores", "evals", "lookups", "usage", "results", "bad_input")
 """Modules about what accumulates. They also run on ``sealed``: an embedded folder where every write is sealed."""
@@ -67,12 +67,10 @@ def seal_every_write(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Each store in both colours for every test that asks for a ``storage``."""
+    """Every store for every test that asks for a ``storage``."""
     if "storage" in metafunc.fixturenames:
         accumulates = any(word in metafunc.module.__name__ for word in ACCUMULATING)
-        stores = (*STORES, "sealed") if accumulates else STORES
-        params = [f"{store}-{colour}" for store in stores for colour in ("sync", "async")]
-        metafunc.parametrize("storage", params, indirect=True)
+        metafunc.parametrize("storage", (*STORES, "sealed-sync") if accumulates else STORES, indirect=True)
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from tempfile import gettempdir
 from textwrap import wrap
 from traceback import format_exception_only
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -165,8 +167,12 @@ class _Trial:
 
 def _settings(examples: int) -> settings:
     from hypothesis import HealthCheck, settings
+    from hypothesis.configuration import set_hypothesis_home_dir
 
     from colonnade.testing.machine import STEPS
+
+    # What hypothesis caches of Unicode would otherwise lie in a folder where the command was run.
+    set_hypothesis_home_dir(Path(gettempdir()) / "colonnade-conform")
 
     return settings(
         max_examples=examples,

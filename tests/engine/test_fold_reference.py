@@ -284,8 +284,8 @@ def test_whole_numbers_are_exact_to_64_bits() -> None:
     assert ids(data, Is("n", ">", big)) == "bc"
     total = fold.summarize(Summarize(POINTS, measures=(Measure("sum", "n"),)), data).column("sum_n")
     assert total.to_pylist() == [2 * big]
+    plan = Summarize(POINTS, measures=(Measure("sum", "n"),), where=Is("n", ">", 0))
     with pytest.raises(InvalidInput, match="the sum of n does not fit into 64 bits"):
-        plan = Summarize(POINTS, measures=(Measure("sum", "n"),), where=Is("n", ">", 0))
         fold.summarize(plan, data)
 
 

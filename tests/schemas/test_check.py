@@ -120,7 +120,7 @@ def test_columns_come_in_any_order_and_leave_in_the_tables() -> None:
 def test_unknown_and_missing_columns_are_named() -> None:
     data = encode(THREADS, [])
     with pytest.raises(
-        InvalidInput, match="threads has no column 'tittle'; did you mean 'title'.*; threads has no col"
+        InvalidInput, match=r"threads has no column 'tittle'; did you mean 'title'.*; threads has no col"
     ):
         check(THREADS, data.append_column("tittle", data["id"]).append_column("zzz", data["id"]))
     with pytest.raises(InvalidInput, match="threads: columns are missing: title, createdAt"):
@@ -209,6 +209,8 @@ def test_it_refuses_the_same_rows_as_encode(rows: list[Record]) -> None:
     try:
         encoded = encode(EVERY, given_records)
     except InvalidRows as error:
-        assert {(found.row, found.field) for found in error.problems} == {(row, name) for row, name, _ in refused(data)}
+        told = {(found.row, found.field) for found in error.problems}
     else:
         assert check(EVERY, data).equals(encoded)
+        return
+    assert {(row, name) for row, name, _ in refused(data)} == told

@@ -208,7 +208,7 @@ def test_very_many_problems_are_counted_and_the_first_shown() -> None:
     with pytest.raises(InvalidRows, match=r"25 rows refused by every(.|\n)*\.\.\. and 5 more$") as refused:
         encode(EVERY, [{} for _ in range(25)])
     assert len(refused.value.problems) == 25
-    with pytest.raises(InvalidRows, match="^1 row refused by every"):
+    with pytest.raises(InvalidRows, match=r"^1 row refused by every"):
         encode(EVERY, [{}])
 
 
@@ -217,7 +217,7 @@ def test_an_unknown_field_is_offered_the_nearest_name() -> None:
         InvalidRows, match="row 0: treadId is unknown: messages has no column 'treadId'; did you mean 't"
     ):
         encode(MESSAGES, [{"treadId": "x"}])
-    with pytest.raises(InvalidRows, match="thread_id is unknown: .*did you mean 'threadId'"):
+    with pytest.raises(InvalidRows, match=r"thread_id is unknown: .*did you mean 'threadId'"):
         encode(MESSAGES, [{"thread_id": "x"}])  # the column's name is not the record's
     with pytest.raises(InvalidRows, match="7 is unknown: every has no column '7'; it has id, text, uuid"):
         encode(EVERY, [{"id": "a", 7: "x", None: "y"}])  # type: ignore[dict-item]
@@ -360,4 +360,5 @@ def test_a_timestamp_in_any_zone_is_the_same_moment_or_refused(moment: datetime)
         if "is out of range" in str(error) and moment.year in (1, 9999):
             return
         raise
-    assert found == moment and found.utcoffset() == timedelta(0)
+    assert found.utcoffset() == timedelta(0)
+    assert found - moment == timedelta(0)  # an hour that comes twice equals nothing in another zone
