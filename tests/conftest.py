@@ -69,7 +69,9 @@ def seal_every_write(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every store for every test that asks for a ``storage``."""
     if "storage" in metafunc.fixturenames:
-        accumulates = any(word in metafunc.module.__name__ for word in ACCUMULATING)
+        # A property's hundreds of examples would each be sealed many times; the conformance machine does that job.
+        example = not hasattr(metafunc.function, "hypothesis")
+        accumulates = example and any(word in metafunc.module.__name__ for word in ACCUMULATING)
         metafunc.parametrize("storage", (*STORES, "sealed-sync") if accumulates else STORES, indirect=True)
 
 

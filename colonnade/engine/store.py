@@ -38,7 +38,7 @@ class Store:
         """Release the store. Closing twice does nothing."""
 
     def optimize(self) -> object | None:
-        """Do now what is otherwise done in the background, and say what; ``None`` where there is nothing of the kind."""
+        """Do now what is otherwise done in the background, and say what; ``None`` where there is nothing to do."""
         return None
 
     def home(self, domain: str) -> Store:

@@ -79,6 +79,13 @@ def _names(table: Table, kinds: frozenset[str] | None = None, *, most: int = 3) 
 
 
 @cache
+def _places(table: Table) -> SearchStrategy[str]:
+    """Columns to filter by; JSON is where stores differ most."""
+    documents = [column.name for column in _columns(table, "json")]
+    return _lead(table) | st.sampled_from(documents) if documents else _lead(table)
+
+
+@cache
 def _projections(table: Table) -> SearchStrategy[list[str] | None]:
     return st.none() | st.lists(st.sampled_from(list(table.columns)), min_size=1, max_size=4, unique=True)
 
@@ -129,7 +136,7 @@ def some_rows(draw: DrawFn, table: Table, others: tuple[Table, ...] = ()) -> Fil
 @st.composite
 def leaves(draw: DrawFn, table: Table) -> Filter:
     """Conditions on one place."""
-    column = table.columns[draw(_lead(table))]
+    column = table.columns[draw(_places(table))]
     kind = draw(st.sampled_from(range(10)))
     if kind == 0:
         return Null(column.name)

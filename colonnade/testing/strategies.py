@@ -24,10 +24,11 @@ from colonnade.schemas.records import Record, encode
 from colonnade.schemas.table import Table
 
 IDENTIFIERS: Final = (
+    *("a", "A", "100", "1_0"),  # twice, since one of each pair must meet the other
     *("a", "A", "x' OR '1'='1", "100%", "100", "1_0", "\U0001f600", 'say "hi"'),
     *("back\\slash", "$where", "e\u0301", "\xe9", "\u05e9\u05dc", " "),
 )
-PARTS: Final = IDENTIFIERS[:4]
+PARTS: Final = ("a", "A", "x' OR '1'='1", "100%")
 """Identifiers in keys of several columns: few, so that whole keys meet."""
 
 TEXTS: Final = (*IDENTIFIERS, "", "a\nb", "\uffff", "\u202etfel", "null", "0", "-- ;", '{"a": 1}')

@@ -33,6 +33,11 @@ def test_a_duckdb_file_answers_as_the_reference_does(tmp_path: Path) -> None:
         run_machine(storage)
 
 
+def test_an_sqlite_file_answers_as_the_reference_does(tmp_path: Path) -> None:
+    with colonnade.open(f"sqlite:///{tmp_path / 'store.sqlite'}") as storage:
+        run_machine(storage, settings=fewer(2))
+
+
 @pytest.mark.parametrize("name", [":memory:", "store.duckdb"])
 def test_async_storages_answer_as_the_reference_does(name: str, tmp_path: Path) -> None:
     excused = {"transactions"} if name == ":memory:" else set()

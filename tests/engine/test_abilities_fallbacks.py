@@ -104,10 +104,9 @@ class Able(Store):
                     found = found.set_column(at, declared, pa.array([value] * found.num_rows, declared.type))
                 return self.inner.put(Put(table, found))
             case Delete(table, where):
-                if able.delete:
+                if not by_key_only(where, table):  # which every store can
+                    assert able.delete, f"not by key: {where}"
                     self._filters(where)
-                else:
-                    assert by_key_only(where, table), f"not by key: {where}"
                 return self.inner.delete(replace(plan, where=self._joined(where)))
         raise AssertionError(f"{plan!r} is no plan")
 
@@ -253,14 +252,13 @@ def test_every_change_has_the_same_effect_whatever_the_store_can(
     data: st.DataObject, made: tuple[Storage, Reference], table: Table
 ) -> None:
     storage, reference = made
-    for _ in range(2):
-        plan = data.draw(st.one_of(plans.patches(table, TABLES), plans.deletes(table, TABLES), plans.puts(table)))
-        apply: dict[type[Plan], Callable[[Any], int]] = {
-            Patch: reference.patch,
-            Delete: reference.delete,
-            Put: reference.put,
-        }
-        assert storage.execute(plan) == apply[type(plan)](plan)
+    plan = data.draw(st.one_of(plans.patches(table, TABLES), plans.deletes(table, TABLES), plans.puts(table)))
+    apply: dict[type[Plan], Callable[[Any], int]] = {
+        Patch: reference.patch,
+        Delete: reference.delete,
+        Put: reference.put,
+    }
+    assert storage.execute(plan) == apply[type(plan)](plan)
     agree(Scan(table), storage.execute(Scan(table)), reference.rows(table))
 
 
@@ -494,9 +492,9 @@ def test_what_can_be_pushed_depends_on_the_path_and_the_value() -> None:
     for path in (("a b",), ("a.b",), (0,), ("",), ("\xe9",), ('"',)):
         for where in (Is(At("metadata", path), "=", "x"), Is(At("metadata", path), "has", "x"), Null(At("m", path))):
             assert not can_push(where, ALL)
-    for value in (2**53, -(2**53), 2.0**60, float("inf"), float("nan"), None, [], {"a": 1}):
+    for value in (2**53, -(2**53), 2.0**60, float("inf"), float("nan"), None, [], {"a": 1}):  # type: ignore[var-annotated]
         assert not can_push(Is(at, "=", value), ALL)
-    for where in (Is(at, "has", 1), Is(at, "<", 1), Filter()):
+    for where in (Is(at, "has", 1), Is(at, "<", 1), Filter()):  # type: ignore[assignment]
         assert not can_push(where, ALL)
 
 

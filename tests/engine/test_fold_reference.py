@@ -88,26 +88,24 @@ def same_rows(of: Table, data: pa.Table, reference: Reference) -> None:
 @given(st.data(), a_table, st.integers(0, 63))
 def test_scans(data: st.DataObject, of: Table, seed: int) -> None:
     rows, reference = stored(of, crowd(of, seed))
-    for _ in range(3):
-        plan = data.draw(plans.scans(of))
-        agree(plan, fold.scan(normalize(plan), rows), reference.scan(plan))  # type: ignore[arg-type]
+    plan = data.draw(plans.scans(of))
+    agree(plan, fold.scan(normalize(plan), rows), reference.scan(plan))  # type: ignore[arg-type]
 
 
 @given(st.data(), a_table, st.integers(0, 63))
 def test_summaries(data: st.DataObject, of: Table, seed: int) -> None:
     rows, reference = stored(of, crowd(of, seed))
-    for _ in range(3):
-        plan = data.draw(plans.summaries(of))
-        try:
-            expected = reference.summarize(plan)
-        except InvalidInput:
-            with pytest.raises(InvalidInput, match="does not fit into 64 bits"):
-                fold.summarize(normalize(plan), rows)  # type: ignore[arg-type]
-            continue
-        answer = fold.summarize(normalize(plan), rows)  # type: ignore[arg-type]
-        agree(plan, answer, expected)
-        assert answer.schema.types == fold.summary_schema(plan).types
-        assert answer.column_names == list(plan.names)
+    plan = data.draw(plans.summaries(of))
+    try:
+        expected = reference.summarize(plan)
+    except InvalidInput:
+        with pytest.raises(InvalidInput, match="does not fit into 64 bits"):
+            fold.summarize(normalize(plan), rows)  # type: ignore[arg-type]
+        return
+    answer = fold.summarize(normalize(plan), rows)  # type: ignore[arg-type]
+    agree(plan, answer, expected)
+    assert answer.schema.types == fold.summary_schema(plan).types
+    assert answer.column_names == list(plan.names)
 
 
 @given(st.data(), a_table)

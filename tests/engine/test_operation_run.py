@@ -150,7 +150,7 @@ class Transactional(Native):
 
 @pytest.fixture(params=["memory", "duckdb", "sqlite"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    made: Store = {
+    made: Store = {  # type: ignore[no-untyped-call]
         "memory": MemoryStore,
         "duckdb": lambda: DuckDBStore(None),
         "sqlite": lambda: SQLiteStore(tmp_path / "state.db"),
@@ -198,7 +198,7 @@ def test_a_bound_operation_documents_itself_like_its_steps() -> None:
         parameters = inspect.signature(bound, follow_wrapped=True).parameters
         assert parameters["id"].kind is inspect.Parameter.KEYWORD_ONLY
         assert parameters["text"].default == "!"
-        assert "Write text behind a title" in pydoc.render_doc(bound, renderer=pydoc.plaintext)
+        assert "Write text behind a title" in pydoc.render_doc(bound, renderer=pydoc.plaintext)  # type: ignore[attr-defined]
 
 
 def test_the_signature_of_a_bound_operation_has_no_self() -> None:
@@ -274,8 +274,8 @@ def test_an_async_store_promises_nothing_by_itself() -> None:
         bare.transaction()
 
     async def main() -> None:
-        assert await bare.init() is None
-        assert await bare.close() is None
+        assert await bare.init() is None  # type: ignore[func-returns-value]
+        assert await bare.close() is None  # type: ignore[func-returns-value]
         with pytest.raises(NotImplementedError):
             await bare.execute(Scan(THREADS))
 
@@ -288,7 +288,7 @@ def test_a_store_promises_nothing_by_itself() -> None:
     assert str(bare) == "nothing" and repr(bare) == "<Store nothing>" and bare.abilities == Abilities()
     assert bare.home("memory") is bare
     assert bare.sql("select 1", None) is None
-    assert bare.init() is None and bare.close() is None
+    assert bare.init() is None and bare.close() is None  # type: ignore[func-returns-value]
     for plan in (Scan(THREADS), put(), Delete(THREADS, TRUE)):
         with pytest.raises(NotImplementedError):
             bare.execute(plan)
@@ -346,7 +346,7 @@ def test_compare_and_set_sees_a_row_that_vanished() -> None:
 
 
 def test_compare_and_set_lets_others_change_other_rows() -> None:
-    crowded = Crowded(5, lambda store: MemoryStore.put(store, put(thread("b", "x"))) and None)
+    crowded = Crowded(5, lambda store: MemoryStore.put(store, put(thread("b", "x"))) and None)  # type: ignore[arg-type]
     assert Titles[Sync](Blocking(crowded), Clock()).append(id="a") == "!"
     assert crowded.scans == 1
 
@@ -461,7 +461,7 @@ def test_pauses_grow_and_end() -> None:
 def expected(guard: Guard, plan: Put | None = None) -> list[str] | None:
     """The keys that a put may rely on; ``None`` where it is not guarded."""
     guarded = guard.before(plan or put(thread("a")))
-    return None if guarded.expect is None else sorted(guarded.expect.column("id").to_pylist())
+    return None if guarded.expect is None else sorted(guarded.expect.column("id").to_pylist())  # type: ignore[union-attr]
 
 
 def read(guard: Guard, plan: Scan, *found: dict[str, Any]) -> None:
