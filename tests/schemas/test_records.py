@@ -97,7 +97,7 @@ REFUSED = [
     ("text", b"a", "must be text, not bytes"),
     ("uuid", 5, "must be a UUID, not int"),
     ("uuid", "run-1", "must be a UUID like 550e8400-e29b-41d4-a716-446655440000, not 'run-1'"),
-    ("json", object(), "object has no JSON form"),
+    ("json", NotImplementedError, "type has no JSON form"),
     ("integer", 2**31, "is out of range: 2147483648 is not between -2147483648 and 2147483647"),
     ("integer", -(2**31) - 1, "is out of range"),
     ("integer", True, "must be a whole number, not bool"),
