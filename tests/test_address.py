@@ -51,7 +51,7 @@ def test_three_slashes_before_a_relative_path(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        ("agent", "open a path that ends in .db"),
+        ("agent.txt", "names no store; open a folder"),
         ("nosuch://host/db", "no store is known for nosuch://"),
         ("duckdb://host/agent.db", "three slashes"),
         ("duckdb:///agent.db?colour=red", "knows no option 'colour'"),
@@ -288,3 +288,26 @@ def test_reprs_name_the_stores() -> None:
     assert repr(colonnade.open(default, memory=":memory:")) == "<Storage default=somewhere memory=:memory:>".replace(
         " memory", ", memory"
     )
+
+
+def test_a_path_without_an_ending_is_a_folder_for_any_number_of_openers(tmp_path: Path) -> None:
+    with colonnade.open(tmp_path / "agent") as one, colonnade.open(tmp_path / "agent") as other:
+        one.memory.save_thread(thread=THREAD)
+        one.observability.create_span(
+            span={"traceId": "a", "spanId": "b", "name": "chat", "startedAt": "2026-01-01T00:00:00Z"}
+        )
+        assert other.memory.list_threads()["total"] == 1
+        assert other.observability.get_trace(trace_id="a") is not None
+    script = f"import colonnade; print(colonnade.open({str(tmp_path / 'agent')!r}).queries.roots().rows.num_rows)"
+    with colonnade.open(tmp_path / "agent") as one:
+        ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+        assert ran.stdout == "1\n"
+        assert one.sql("select count(*) as n from traces").rows() == [{"n": 1}]
+
+
+def test_a_folder_of_other_things_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.png").touch()
+    with pytest.raises(NotAStore, match="holds other files"):
+        colonnade.open(tmp_path / "photos")
+    assert [path.name for path in (tmp_path / "photos").iterdir()] == ["cat.png"]

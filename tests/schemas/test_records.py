@@ -85,7 +85,7 @@ ACCEPTED = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "value", "expected"), ACCEPTED, ids=repr)
+@pytest.mark.parametrize(("kind", "value", "expected"), ACCEPTED)
 def test_a_kind_accepts(kind: str, value: Any, expected: Any) -> None:
     found = through(kind, value)
     assert found == expected and type(found) is type(expected)
@@ -131,7 +131,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "value", "message"), REFUSED, ids=repr)
+@pytest.mark.parametrize(("kind", "value", "message"), REFUSED)
 def test_a_kind_refuses(kind: str, value: Any, message: str) -> None:
     assert message in problem(kind, value)
 
