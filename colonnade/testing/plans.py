@@ -154,7 +154,7 @@ def leaves(draw: DrawFn, table: Table) -> Filter:
     if kind == 1:
         return OneOf(column.name, tuple(draw(_values(column, table))))
     if kind == 2:
-        return OneOf(column.name, (draw(value), draw(value)) * 40)
+        return OneOf(column.name, (draw(value), draw(value)) * 33)
     operator = draw(_COMPARED if column.kind.name in ORDERED else _EQUALITY)
     return Is(column.name, operator, None if kind == 3 else draw(value))
 

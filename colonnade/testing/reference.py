@@ -210,14 +210,11 @@ def spelled(table: Table, column: str, value: object) -> Any:
 
 
 def is_same(table: Table, left: Row, right: Row) -> bool:
-    """Whether two rows say the same in the columns that the second has; JSON is compared as values.
-
-    The sign of zero is not looked at: SQLite, for one, does not keep it.
-    """
+    """Whether two rows say the same in the columns that the second has; JSON is compared as values."""
     for name, there in right.items():
         here = left[name]
         if here is None or there is None or table.columns[name].kind.name != "json":
-            if here != there:
+            if here != there or (isinstance(here, float) and math.copysign(1, here) != math.copysign(1, there)):
                 return False
         elif here != there and not _equal(_parsed(here), _parsed(there), nan=True):
             return False

@@ -3,6 +3,9 @@
 Measured against DuckDB it is 7 to 39 times faster at upserts and point reads, and any number of processes may open the
 file. Each thread of each process has a connection of its own; writers take turns through SQLite's own lock, for which
 they wait, and an atomic operation is one immediate transaction.
+
+SQLite keeps a whole float as an integer, and so loses the sign of -0.0. What the embedded folder keeps here has no
+floats; scores and spans, which have, are in segments.
 """
 
 from __future__ import annotations
