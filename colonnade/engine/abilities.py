@@ -110,7 +110,8 @@ def _perform(plan: Plan, route: Route) -> Native:
             found = yield from _scan(Scan(plan.table), pushed, rest, store)
             if not found.num_rows:
                 return 0
-            guard = found if store.abilities.compare_and_set else None
+            safe = store.abilities.compare_and_set or store.abilities.transactions
+            guard = found if safe else None  # else a change between the scan and the put would be overwritten
             return (yield store, Put(plan.table, _set(found, plan), expect=guard))
         case Delete():
             if rest == TRUE and store.abilities.delete:
