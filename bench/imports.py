@@ -16,6 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 FLOOR, MEASURED = "pyarrow", "colonnade"
+# What the first use of `colonnade.open` loads, pyarrow with it. Printed, so that nothing hides behind a late import.
+USED = "colonnade.engine.address"
 TARGET = 1.5
 RUNS = 15
 RESULT = Path(__file__).parent / "results" / "imports.json"
@@ -34,7 +36,7 @@ def import_seconds(module: str, cwd: str) -> float:
 def main() -> None:
     """Measure, print the medians and their ratio, and keep every run as JSON."""
     print(f"Importing {FLOOR} and {MEASURED}, {RUNS} times each in turn (a few seconds) ...")
-    runs: dict[str, list[float]] = {FLOOR: [], MEASURED: []}
+    runs: dict[str, list[float]] = {FLOOR: [], MEASURED: [], USED: []}
     with tempfile.TemporaryDirectory() as elsewhere:  # not in the checkout: what is measured is the installed package
         for module in runs:
             import_seconds(module, elsewhere)  # unmeasured: writes bytecode, fills the disk cache
@@ -45,7 +47,7 @@ def main() -> None:
     median = {module: statistics.median(seconds) for module, seconds in runs.items()}
     ratio = median[MEASURED] / median[FLOOR]
     for module in runs:
-        print(f"  import {module:<10} {median[module] * 1000:7.1f} ms")
+        print(f"  import {module:<24} {median[module] * 1000:7.1f} ms")
     print(f"  ratio {ratio:.2f}x, target at most {TARGET}x: {'met' if ratio <= TARGET else 'MISSED'}")
 
     RESULT.parent.mkdir(exist_ok=True)
@@ -53,7 +55,7 @@ def main() -> None:
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "versions": {module: version(module) for module in runs},
+        "versions": {module: version(module) for module in (FLOOR, MEASURED)},
         "median_seconds": median,
         "ratio": ratio,
         "target": TARGET,

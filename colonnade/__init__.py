@@ -9,10 +9,28 @@
 
 from __future__ import annotations
 
-from colonnade.engine.address import aopen, open
-from colonnade.engine.composite import AsyncStorage, Storage
-from colonnade.errors import ColonnadeError
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from colonnade.engine.address import aopen, open
+    from colonnade.engine.composite import AsyncStorage, Storage
+    from colonnade.errors import ColonnadeError
 
 __version__ = "0.1.0"
 
 __all__ = ["AsyncStorage", "ColonnadeError", "Storage", "__version__", "aopen", "open"]
+
+_HOMES = {"aopen": "engine.address", "open": "engine.address", "AsyncStorage": "engine.composite"}
+_HOMES |= {"Storage": "engine.composite", "ColonnadeError": "errors"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a name when it is first used: a program that imports colonnade need not pay for what it does not open."""
+    from importlib import import_module
+
+    if name in ("errors", "schemas"):
+        return import_module(f"colonnade.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'colonnade' has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f"colonnade.{_HOMES[name]}"), name)
+    return found

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from colonnade.engine.composite import AsyncStorage, Storage
 from colonnade.engine.store import AnyStore, Store
@@ -123,6 +122,8 @@ def _file(address: str) -> AnyStore:
 
 
 def _duckdb(address: str) -> AnyStore:
+    from urllib.parse import parse_qsl, unquote, urlsplit  # it loads sockets
+
     parts = urlsplit(address)
     if parts.netloc:
         raise InvalidAddress(f"a DuckDB file has no host: write duckdb:///{parts.netloc}{parts.path} (three slashes)")
@@ -142,6 +143,8 @@ def _duckdb(address: str) -> AnyStore:
 
 
 def _sqlite(address: str) -> AnyStore:
+    from urllib.parse import unquote, urlsplit
+
     parts = urlsplit(address)
     if parts.netloc or parts.query:
         raise InvalidAddress("a SQLite file has no host and no options: write sqlite:///agent.sqlite (three slashes)")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
@@ -175,10 +174,12 @@ def stream(plan: Scan, route: Route) -> Iterator[pa.RecordBatch]:
 
 def pauses() -> Iterator[float | None]:
     """Seconds to wait between tries: short, growing, random; ``None`` when patience is at its end."""
+    from random import uniform  # with hashlib and more behind it, and only needed where stores meet
+
     begun = time.monotonic()
     step = 0.001
     while time.monotonic() - begun < PATIENCE:
-        yield random.uniform(0, step)
+        yield uniform(0, step)
         step = min(step * 2, 0.25)
     yield None
 
