@@ -27,6 +27,7 @@ COMMANDS = (
     "spans",
     "sql",
     "export",
+    "optimize",
     "conform",
 )
 SPANS: list[dict[str, Any]] = [

@@ -64,6 +64,8 @@ class Dialect:
     """Timestamp ``{column}`` cut down to ``{micros}`` since the epoch."""
     functions: Mapping[str, str] | None = None
     """Function of ``Summarize`` -> expression with the gap ``{column}``."""
+    among: str = "{inner}"
+    """How a query stands within IN."""
     array: str | None = None
     """Condition that ``{column}`` is one of a bound array; without it every value is bound by itself."""
     only_identifiers_indexed: bool = False
@@ -185,6 +187,9 @@ SQLITE: Final = Dialect(
         "max": "max({column})",
         "mean": "avg({column})",
     },
+    # Without DISTINCT, SQLite before 3.41 looks into the table itself, and so does not find what a DELETE over the same
+    # table has just deleted.
+    among="SELECT DISTINCT * FROM ({inner})",
     array="{column} IN (SELECT value FROM json_each({values}))",
     suffix=" STRICT",
 )

@@ -124,7 +124,7 @@ class Renderer:
                 inner = self._select(scan)
                 if scan.table.columns[of].nullable:  # one null would make every row that is not found unknown
                     inner = f"SELECT {ident(of)} FROM ({inner}) AS found WHERE {ident(of)} IS NOT NULL"
-                return f"{ident(name)} IN ({inner})"
+                return f"{ident(name)} IN ({self._dialect.among.replace('{inner}', inner)})"
             case Null(At() as place):
                 spelling, kind = self._place(place)
                 return f"coalesce({kind()}, '{spelling.null}') = '{spelling.null}'"
