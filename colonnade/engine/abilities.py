@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 
@@ -60,14 +60,6 @@ class Abilities:
     """``Patch`` by a native filter."""
     delete: bool = False
     """``Delete`` by a native filter."""
-
-
-class HasAbilities(Protocol):
-    """A store, as far as planning goes."""
-
-    @property
-    def abilities(self) -> Abilities:
-        """What it can do natively."""
 
 
 Route = Callable[[Table], Any]

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from colonnade.engine.dialect import DUCKDB
 from colonnade.engine.relational import Statement
 from colonnade.engine.stores.embedded.folder import Folder, Manifest, Segment, is_alive
-from colonnade.engine.stores.embedded.fresh import Fresh, FreshTable
+from colonnade.engine.stores.embedded.fresh import Fresh, FreshTable, wins
 from colonnade.engine.stores.embedded.log import TABLES, Change, LogReader, LogWriter, Verb
 from colonnade.engine.stores.embedded.reading import key_table
 from colonnade.engine.stores.embedded.segments import VERSION_COLUMN, Segments, segment_schema, write_segment
@@ -127,8 +127,6 @@ class _Seal:
 
     def _replace(self, fresh: FreshTable) -> set[Any]:
         """Mark what older segments lose; the fresh keys that they outlive."""
-        from colonnade.engine.stores.embedded.fresh import wins
-
         outlived = set()
         for segment, place, key, version, final in self._sealed_copies(fresh):
             if place in self._exceptions.get(segment.file, {}).get(fresh.table.name, ()):
