@@ -57,16 +57,19 @@ def scan(plan: Scan, data: pa.Table) -> pa.Table:
 
 def cut(plan: Scan, data: pa.Table) -> pa.Table:
     """Order, slice and project rows that the filter has already kept."""
-    ordered = order(data, plan.complete_order)
-    if plan.offset or plan.limit is not None:
-        ordered = ordered.slice(plan.offset, plan.limit)
-    return ordered.select(list(plan.projection))
+    chosen = data.select(list(plan.projection))
+    if not plan.complete_order or data.num_rows < 2:
+        return chosen.slice(plan.offset, plan.limit)
+    # Only what is left after the cut is carried, of the columns that are asked for.
+    return chosen.take(_sorted(data, plan.complete_order).slice(plan.offset, plan.limit))
 
 
 def order(data: pa.Table, terms: tuple[Order, ...]) -> pa.Table:
     """Sort rows; nulls last unless a term says otherwise."""
-    if not terms or data.num_rows < 2:
-        return data
+    return data.take(_sorted(data, terms)) if terms and data.num_rows > 1 else data
+
+
+def _sorted(data: pa.Table, terms: tuple[Order, ...]) -> pa.Array:
     keys = [
         (
             term.column,
@@ -75,7 +78,7 @@ def order(data: pa.Table, terms: tuple[Order, ...]) -> pa.Table:
         )
         for term in terms
     ]
-    return data.take(pc.sort_indices(data, sort_keys=keys))
+    return pc.sort_indices(data, sort_keys=keys)
 
 
 def mask(filter: Filter, data: pa.Table) -> pa.ChunkedArray:

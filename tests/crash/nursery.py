@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import colonnade
-from colonnade.engine.stores.embedded import sealing
+from colonnade.engine.stores.embedded import merging
 
 WHEN = "2026-01-01T00:00:00Z"
 
@@ -82,7 +82,7 @@ def in_child(work: Callable[[], None]) -> int:
 def main(folder: Path, trials: int, seed: int) -> None:
     """Run trials, ten on each folder; exit with 1 at the first that loses or repeats anything."""
     import_module("colonnade.engine.stores.embedded.store")  # before the forks, so that no trial pays for it
-    vars(sealing)["SMALL"] = 400  # so that small segments are merged here too
+    vars(merging)["TIERS"] = ((400, 4), (4_000, 4))  # so that small segments are merged here too
     chance = random.Random(seed)
     acknowledged: list[str] = []
     for trial in range(trials):

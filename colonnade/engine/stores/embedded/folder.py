@@ -18,10 +18,11 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
+from weakref import WeakSet
 
 from colonnade.errors import InvalidAddress, NotAStore, SchemaTooNew, StoreError, StoreReadOnly
 from colonnade.schemas import VERSION
@@ -135,6 +136,17 @@ class Folder:
         """The logs that are there, oldest first."""
         return sorted(entry.name for entry in os.scandir(self.logs) if entry.name.endswith(".log"))
 
+    def unsealed_bytes(self) -> int:
+        """What the logs hold that are in no segment yet; roughly, for they come and go."""
+        total = 0
+        sealed = self.manifest().sealed
+        with os.scandir(self.logs) as entries:
+            for entry in entries:
+                if entry.name.endswith(".log") and entry.name not in sealed:
+                    with suppress(FileNotFoundError):
+                        total += entry.stat().st_size
+        return total
+
     @contextmanager
     def changing(self, *, alone: bool) -> Iterator[None]:
         """While writing: shared with other writers, or alone for a read and a write that are one."""
@@ -153,20 +165,42 @@ class Folder:
         except BlockingIOError:
             os.close(descriptor)
             return None
-        return Lease(descriptor)
+        lease = Lease(descriptor)
+        closed_in_children(lease)
+        return lease
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Lease:
     """The right to seal and compact, until it is given back or its process ends."""
 
     descriptor: int
 
-    def release(self) -> None:
+    def close(self) -> None:
         """Give it back."""
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
+
+
+class _Closes(Protocol):
+    def close(self) -> None: ...
+
+
+_HELD: Final[WeakSet[_Closes]] = WeakSet()
+
+
+def closed_in_children(held: _Closes) -> None:
+    """Close it in processes that are forked off: a lock is held until the last copy of its descriptor is closed."""
+    _HELD.add(held)
+
+
+def _close_held() -> None:
+    for held in list(_HELD):
+        held.close()
+
+
+os.register_at_fork(after_in_child=_close_held)
 
 
 def is_alive(log: Path) -> bool:

@@ -1,14 +1,16 @@
 """Rows that are in logs and not yet in a segment, as one process holds them: resolved by key, found by trace.
 
 Changes are taken in as they come and looked into only when somebody reads, so a process that only writes pays nothing
-for them. Rows have ordinals, in order of arrival; joining small batches into larger ones keeps them.
+for them. What each log holds is kept apart, so that a log that has been sealed is forgotten without a look at the rest.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Final
 
 import pyarrow as pa
@@ -19,14 +21,73 @@ from colonnade.schemas.table import Table
 Key = Any
 """The value of a key of one column, a tuple of the values of a longer one."""
 
-_PIECES: Final = 16
-"""More batches than this are joined into one."""
+_JOINED: Final = 8
+"""So many batches of about one size are joined into one ..."""
+_LARGE: Final = 16_384
+"""... unless it would have more rows than this: then copying costs more than it saves."""
+_EPOCHS: Final = count(1)
+
+
+class LogRows:
+    """What one log holds of one table, in order of arrival; some of it is dead."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._chunks: list[pa.RecordBatch] = []
+        self._starts: list[int] = []
+        self.count = 0
+        self.dead: set[int] = set()
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Add rows; small batches are joined as they come together."""
+        self._starts.append(self.count)
+        self._chunks.append(batch)
+        self.count += batch.num_rows
+        while len(self._chunks) >= _JOINED:
+            last = self._chunks[-_JOINED:]
+            rows = self.count - self._starts[-_JOINED]
+            if rows > _LARGE or _tier(last[0]) > _tier(last[-1]):
+                return
+            joined = pa.Table.from_batches(last, self._table.schema).combine_chunks().to_batches()
+            if len(joined) != 1:  # text beyond what one array can hold
+                return
+            del self._chunks[-_JOINED:], self._starts[-_JOINED + 1 :]
+            self._chunks += joined
+
+    def live(self, columns: tuple[str, ...], without: Collection[int]) -> list[pa.RecordBatch]:
+        """The rows that hold, in these columns, ``without`` some."""
+        batches = [batch.select(list(columns)) for batch in self._chunks]
+        if not self.dead and not without:
+            return batches
+        mask = bytearray(b"\1") * self.count
+        for place in (*self.dead, *without):
+            mask[place] = 0
+        holds = pa.array(mask, pa.uint8()).cast(pa.bool_())
+        return [
+            batch.filter(holds.slice(start, batch.num_rows)) for batch, start in zip(batches, self._starts, strict=True)
+        ]
+
+    def take(self, places: list[int], columns: tuple[str, ...]) -> list[pa.RecordBatch]:
+        """Some rows, by their sorted ordinals, in these columns."""
+        taken, at = [], 0
+        while at < len(places):
+            chunk = bisect_right(self._starts, places[at]) - 1
+            start, batch = self._starts[chunk], self._chunks[chunk]
+            here = [place - start for place in places[at:] if place < start + batch.num_rows]
+            at += len(here)
+            batch = batch.select(list(columns))
+            if here[-1] - here[0] == len(here) - 1:
+                taken.append(batch.slice(here[0], len(here)))
+            else:
+                taken.append(batch.take(pa.array(here, pa.int64())))
+        return taken
 
 
 @dataclass(slots=True)
 class Row:
     """The newest copy of a row: where it is, how old it is, and whether it is final."""
 
+    log: LogRows
     ordinal: int
     version: int
     final: bool
@@ -34,116 +95,153 @@ class Row:
 
 @dataclass(slots=True)
 class FreshTable:
-    """The fresh rows of one table."""
+    """The fresh rows of one table.
+
+    ``touched`` has, in order of arrival, what every key that came is looked up by (its trace, or itself); ``epoch``
+    is another one whenever that begins anew.
+    """
 
     table: Table
     rows: dict[Key, Row] = field(default_factory=dict)
     deleted: dict[Key, int] = field(default_factory=dict)
     cleared: int = 0
-    dead: set[int] = field(default_factory=set)
-    by_trace: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
-    count: int = 0
-    _batches: list[pa.RecordBatch] = field(default_factory=list)
-    _data: pa.Table | None = None
+    touched: list[str] = field(default_factory=list)
+    epoch: int = field(default_factory=lambda: next(_EPOCHS))
+    _logs: dict[str, LogRows] = field(default_factory=dict)
+    _by_trace: dict[str, list[tuple[LogRows, int]]] = field(default_factory=lambda: defaultdict(list))
+    _seen: set[str] = field(default_factory=set)
 
-    def apply(self, version: int, change: Change) -> None:
+    def apply(self, log: str, version: int, change: Change) -> None:
         """Take in one change. Changes may come in any order; versions decide."""
         if change.verb == Verb.CLEAR:
             self.cleared = max(self.cleared, version)
-            self._drop(key for key, row in list(self.rows.items()) if row.version < version)
+            self._drop([key for key, row in self.rows.items() if row.version < version])
         elif change.rows is not None and change.verb == Verb.DELETE:
             for key in keys_of(self.table, change.rows):
                 self.deleted[key] = max(self.deleted.get(key, 0), version)
+                self._touch(key if isinstance(key, str) else key[0])
                 if key in self.rows and self.rows[key].version < version:
                     self._drop([key])
         elif change.rows is not None:
-            self._put(version, change.rows)
+            self._put(log, version, change.rows)
 
-    def _put(self, version: int, batch: pa.RecordBatch) -> None:
+    def _put(self, name: str, version: int, batch: pa.RecordBatch) -> None:
+        log = self._logs.get(name)
+        if log is None:
+            log = self._logs[name] = LogRows(self.table)
         final = self.table.facts.final
         ended = batch.column(final).is_valid().to_pylist() if final else [True] * batch.num_rows
-        ordinal = self.count
+        rows, dead = self.rows, log.dead
+        ordinal = log.count
         for key, is_final in zip(keys_of(self.table, batch), ended, strict=True):
-            new = Row(ordinal, version, is_final)
-            if version < max(self.cleared, self.deleted.get(key, 0)):
-                self.dead.add(ordinal)
-            elif (old := self.rows.get(key)) is None:
-                self.rows[key] = new
-            elif wins(new.final, new.version, old.final, old.version):
-                self.dead.add(old.ordinal)
-                self.rows[key] = new
+            new = Row(log, ordinal, version, is_final)
+            if version < self.cleared or (self.deleted and version < self.deleted.get(key, 0)):
+                dead.add(ordinal)
+            elif (old := rows.get(key)) is None:
+                rows[key] = new
+            elif wins(is_final, version, old.final, old.version):
+                old.log.dead.add(old.ordinal)
+                rows[key] = new
             else:
-                self.dead.add(ordinal)
+                dead.add(ordinal)
             ordinal += 1
+        for value in batch.column(self.table.key[0]).to_pylist():
+            self._touch(value)
         if "traceId" in self.table.columns:
-            for place, trace in enumerate(batch.column("traceId").to_pylist(), self.count):
+            for place, trace in enumerate(batch.column("traceId").to_pylist(), log.count):
                 if trace is not None:
-                    self.by_trace[trace].append(place)
-        self.count += batch.num_rows
-        self._batches.append(batch)
-        self._data = None
+                    self._by_trace[trace].append((log, place))
+        log.add(batch)
+
+    def _touch(self, value: str) -> None:
+        if value not in self._seen:
+            self._seen.add(value)
+            self.touched.append(value)
 
     def _drop(self, keys: Iterable[Key]) -> None:
         for key in keys:
-            self.dead.add(self.rows.pop(key).ordinal)
+            row = self.rows.pop(key)
+            row.log.dead.add(row.ordinal)
 
-    def all(self) -> pa.Table:
-        """Every row that came, by ordinal, dead ones included."""
-        if self._data is None:
-            if len(self._batches) > _PIECES:
-                joined = pa.Table.from_batches(self._batches, self.table.schema).combine_chunks()
-                self._batches = joined.to_batches()
-            self._data = pa.Table.from_batches(self._batches, self.table.schema)
-        return self._data
+    def forget(self, logs: Iterable[str]) -> None:
+        """Drop the rows of logs that put rows and did nothing else."""
+        gone = {id(log) for name in logs if (log := self._logs.pop(name, None)) is not None}
+        if not gone:
+            return
+        self.rows = {key: row for key, row in self.rows.items() if id(row.log) not in gone}
+        traces: dict[str, list[tuple[LogRows, int]]] = defaultdict(list)
+        for trace, places in self._by_trace.items():
+            if left := [place for place in places if id(place[0]) not in gone]:
+                traces[trace] = left
+        self._by_trace = traces
+        keys = [*self.rows, *self.deleted]
+        self.touched = list(dict.fromkeys(keys if len(self.table.key) == 1 else (key[0] for key in keys)))
+        self._seen = set(self.touched)
+        self.epoch = next(_EPOCHS)
 
-    def live(self, traces: Iterable[str] | None = None) -> pa.Table:
-        """The rows that hold: all of them, or those of some traces."""
-        if traces is not None:
-            places = [at for trace in traces for at in self.by_trace.get(trace, ()) if at not in self.dead]
-            return self.all().take(pa.array(places, pa.int64()))
-        if not self.dead:
-            return self.all()
-        mask = bytearray(b"\1") * self.count
-        for place in self.dead:
-            mask[place] = 0
-        return self.all().filter(pa.array(mask, pa.uint8()).cast(pa.bool_()))
+    def live(
+        self, columns: tuple[str, ...], traces: Iterable[str] | None = None, without: Iterable[Key] = ()
+    ) -> pa.Table:
+        """The rows that hold, in these columns: all of them, or those of some traces, ``without`` some keys."""
+        left: dict[int, set[int]] = defaultdict(set)
+        for key in without:
+            left[id(self.rows[key].log)].add(self.rows[key].ordinal)
+        if traces is None:
+            batches = [batch for log in self._logs.values() for batch in log.live(columns, left[id(log)])]
+        else:
+            places: dict[int, tuple[LogRows, list[int]]] = {}
+            for trace in traces:
+                for log, place in self._by_trace.get(trace, ()):
+                    if place not in log.dead and place not in left[id(log)]:
+                        places.setdefault(id(log), (log, []))[1].append(place)
+            batches = [batch for log, found in places.values() for batch in log.take(sorted(found), columns)]
+        schema = pa.schema([self.table.schema.field(name) for name in columns])
+        return pa.Table.from_batches(batches, schema)
 
 
 class Fresh:
     """The fresh rows of all tables, with the logs that they came from."""
 
     def __init__(self, tables: Iterable[Table]) -> None:
-        self._names = {table.name: table for table in tables}
-        self._commits: dict[str, list[Commit]] = {}
-        self._waiting: list[Commit] = []
-        self._tables = {table.name: FreshTable(table) for table in self._names.values()}
+        self._tables = {table.name: FreshTable(table) for table in tables}
+        self._waiting: list[tuple[str, Commit]] = []
+        self._logs: set[str] = set()
+        self._removing: set[str] = set()
         self.newest = 0
 
     def add(self, log: str, commits: Iterable[Commit]) -> None:
-        """Take in what was read from a log, or written to this process's own."""
+        """Take in what was read from a log."""
         for commit in commits:
-            self._commits.setdefault(log, []).append(commit)
-            self._waiting.append(commit)
+            self._logs.add(log)
+            self._waiting.append((log, commit))
             self.newest = max(self.newest, commit.version)
+            if any(change.verb != Verb.PUT for change in commit.changes):
+                self._removing.add(log)
 
-    def forget(self, logs: Iterable[str]) -> None:
-        """Drop the rows of logs that are in segments now."""
-        gone = [log for log in logs if self._commits.pop(log, None) is not None]
-        if gone:
-            self._tables = {table.name: FreshTable(table) for table in self._names.values()}
-            self._waiting = [commit for commits in self._commits.values() for commit in commits]
+    def forget(self, logs: Iterable[str]) -> bool:
+        """Drop the rows of logs that are in segments now; ``False`` where all logs must be read again instead."""
+        gone = self._logs.intersection(logs)
+        if not gone:
+            return True
+        if gone & self._removing:
+            return False
+        self._logs -= gone
+        self._waiting = [(log, commit) for log, commit in self._waiting if log not in gone]
+        for table in self._tables.values():
+            table.forget(gone)
+        return True
 
     @property
     def logs(self) -> list[str]:
         """The logs that it holds rows of."""
-        return list(self._commits)
+        return list(self._logs)
 
     def table(self, name: str) -> FreshTable:
         """The fresh rows of a table, everything taken in."""
         waiting, self._waiting = self._waiting, []
-        for commit in waiting:
+        for log, commit in waiting:
             for change in commit.changes:
-                self._tables[change.table.name].apply(commit.version, change)
+                self._tables[change.table.name].apply(log, commit.version, change)
         return self._tables[name]
 
 
@@ -158,3 +256,7 @@ def keys_of(table: Table, batch: pa.RecordBatch | pa.Table) -> Iterator[Key]:
     """The key of each row."""
     columns = [batch.column(name).to_pylist() for name in table.key]
     return iter(columns[0]) if len(columns) == 1 else zip(*columns, strict=True)
+
+
+def _tier(batch: pa.RecordBatch) -> int:
+    return int(batch.num_rows).bit_length() // 3

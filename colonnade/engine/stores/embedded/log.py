@@ -7,7 +7,8 @@ A file begins with ``MAGIC``. Then come frames, each one commit, all or nothing:
     version  u64   microseconds since the epoch, strictly increasing within a log
     body           entries
 
-An entry is ``(table u8, verb u8, length u32, bytes)``. The bytes of a PUT are an IPC record batch of the table's rows,
+An entry is ``(table u8, verb u8, two bytes of nothing, length u32, bytes)``. All lengths are multiples of eight, so
+that Arrow may read a mapped log where it lies. The bytes of a PUT are an IPC record batch of the table's rows,
 those of a DELETE one of its keys; a SCHEMA entry holds the table's schema and comes before the first batch of that
 table in the file; a CLEAR has no bytes. All numbers are little-endian.
 
@@ -17,28 +18,37 @@ takes for a commit: its checksum does not match.
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import mmap
 import os
 import struct
+import weakref
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 
+from colonnade.engine.stores.embedded.folder import closed_in_children, sync_folder
+from colonnade.errors import StoreError
 from colonnade.schemas import EVALS, SCORES, SPANS
 from colonnade.schemas.table import Table
 
 MAGIC: Final = b"COLOLOG1"
 _FRAME: Final = struct.Struct("<IIQ")
-_ENTRY: Final = struct.Struct("<BBI")
+_ENTRY: Final = struct.Struct("<BBxxI")
 _VERSION: Final = struct.Struct("<Q")
 
 TABLES: Final[Mapping[int, Table]] = {1: SPANS, 2: SCORES, 3: EVALS}
 """The tables that accumulate, by the number that logs know them by. A number is never given to another table."""
+LONGEST: Final = 2**30
+"""Bytes that a commit has at most."""
+_MAPPED: Final = 2**18
+
 NUMBERS: Final = {table.name: number for number, table in TABLES.items()}
 
 
@@ -62,11 +72,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A frame that was read: its version, its changes, and where in the file it ends."""
+    """A frame that was read: its version and its changes."""
 
     version: int
     changes: tuple[Change, ...]
-    end: int
 
 
 class LogWriter:
@@ -79,34 +88,47 @@ class LogWriter:
         # It gets its name only once it is locked: a log without a lock is one whose writer is gone.
         unborn = path.with_suffix(".new")
         self._file = os.open(unborn, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        self.size = os.write(self._file, MAGIC)
-        unborn.rename(path)
+        closed_in_children(self)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            self.size = os.write(self._file, MAGIC)
+            if self.size != len(MAGIC):
+                raise OSError(errno.ENOSPC, "no room for a log", str(path))
+            unborn.rename(path)
+            if power:
+                os.fsync(self._file)
+                sync_folder(path.parent)
+        except BaseException:
+            self.close()
+            unborn.unlink(missing_ok=True)
+            raise
         self.rows = 0
 
-    def append(self, version: int, changes: Sequence[Change]) -> int:
-        """Write one commit; where the file ends then. When it returns, the commit survives the end of this process.
+    def append(self, version: int, changes: Sequence[Change]) -> None:
+        """Write one commit. When it returns, the commit survives the end of this process.
 
-        An ``OSError`` (a full disk) leaves the log as it was before.
+        After an ``OSError`` (a full disk) the log ends in a torn frame, which is no commit: close it and begin another.
+        It is not cut off, because readers may have it mapped.
         """
-        body = b"".join(part for change in changes for part in self._entries(change))
-        crc = zlib.crc32(body, zlib.crc32(_VERSION.pack(version)))
-        frame = _FRAME.pack(len(body), crc, version) + body
-        try:
-            written = os.write(self._file, frame)
-            if written != len(frame):
-                raise OSError(28, f"only {written} of {len(frame)} bytes could be written", str(self.path))
-            if self._power:
-                os.fdatasync(self._file)
-        except OSError:
-            os.ftruncate(self._file, self.size)
-            raise
+        parts = [part for change in changes for part in self._entries(change)]
+        crc = zlib.crc32(_VERSION.pack(version))
+        for part in parts:
+            crc = zlib.crc32(part, crc)
+        length = sum(map(len, parts))
+        if length > LONGEST:
+            raise ValueError(f"a commit has at most {LONGEST:,} bytes, not {length:,}")
+        written = os.writev(self._file, [_FRAME.pack(length, crc, version), *parts])
+        if written != _FRAME.size + length:
+            raise OSError(
+                errno.ENOSPC, f"only {written} of {_FRAME.size + length} bytes could be written", str(self.path)
+            )
+        if self._power:
+            os.fdatasync(self._file)
         self._known.update(change.table.name for change in changes)
-        self.size += len(frame)
+        self.size += written
         self.rows += sum(change.rows.num_rows for change in changes if change.rows is not None)
-        return self.size
 
-    def _entries(self, change: Change) -> Iterator[bytes]:
+    def _entries(self, change: Change) -> Iterator[bytes | pa.Buffer]:
         number = NUMBERS[change.table.name]
         if change.table.name not in self._known:
             schema = change.table.schema.serialize().to_pybytes()
@@ -116,6 +138,10 @@ class LogWriter:
         yield _ENTRY.pack(number, change.verb, len(data))
         yield data
 
+    def sync(self) -> None:
+        """Make what was written survive a loss of power."""
+        os.fdatasync(self._file)
+
     def close(self) -> None:
         """Close the file, which gives up its lock."""
         if self._file >= 0:
@@ -124,37 +150,55 @@ class LogWriter:
 
 
 class LogReader:
-    """Follows one log from its beginning, commit by commit, as far as it is whole."""
+    """Follows one log from its beginning, commit by commit, as far as it is whole.
 
-    def __init__(self, path: Path) -> None:
+    ``trusted``: this process wrote it, so its checksums need no look. What is read in one piece is mapped, not copied,
+    if it is large: processes that read the same log then share the memory.
+    """
+
+    def __init__(self, path: Path, *, trusted: bool = False) -> None:
         self.path = path
         self.position = 0
+        self._trusted = trusted
         self._schemas: dict[int, pa.Schema] = {}
+        self._file: int | None = None
 
     def read(self) -> list[Commit]:
         """The commits that came since the last read. ``FileNotFoundError`` where the log has been sealed."""
-        with self.path.open("rb", buffering=0) as file:
-            size = os.fstat(file.fileno()).st_size
-            if size <= self.position:
-                return []
-            file.seek(self.position)
-            data = file.read(size - self.position)
+        if self._file is None:
+            self._file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            weakref.finalize(self, os.close, self._file)
+        size = os.fstat(self._file).st_size
+        if size <= self.position:
+            return []
+        start = self.position - self.position % mmap.ALLOCATIONGRANULARITY
+        data: Any
+        if size - self.position < _MAPPED:
+            data = os.pread(self._file, size - self.position, self.position)
+        else:
+            whole = mmap.mmap(self._file, size - start, prot=mmap.PROT_READ, offset=start)
+            data = memoryview(whole)[self.position - start :]
         return list(self._commits(data))
 
-    def _commits(self, data: bytes) -> Iterator[Commit]:
+    @property
+    def unread(self) -> int:
+        """Bytes at its end that are no whole commit."""
+        return self.path.stat().st_size - self.position
+
+    def _commits(self, data: bytes | memoryview) -> Iterator[Commit]:
         at = 0
         if self.position == 0:
             if len(data) < len(MAGIC):
                 return
             if data[: len(MAGIC)] != MAGIC:
-                raise ValueError(f"{self.path.name} is no log")
+                raise StoreError(f"{self.path.name} is no log of colonnade's; run: colonnade fsck")
             at = len(MAGIC)
             self.position = at
         begin = self.position - at
-        while (frame := whole_frame(data, at)) is not None:
+        while (frame := whole_frame(data, at, trusted=self._trusted)) is not None:
             version, start, at = frame
             self.position = begin + at
-            yield Commit(version, tuple(self._changes(memoryview(data)[start:at])), self.position)
+            yield Commit(version, tuple(self._changes(memoryview(data)[start:at])))
 
     def _changes(self, body: memoryview) -> Iterator[Change]:
         at = 0
@@ -173,7 +217,7 @@ class LogReader:
             yield Change(table, Verb(verb), rows)
 
 
-def whole_frame(data: bytes, at: int) -> tuple[int, int, int] | None:
+def whole_frame(data: bytes | memoryview, at: int, *, trusted: bool = False) -> tuple[int, int, int] | None:
     """The frame at a place: its version, where its body begins and ends; ``None`` where it is torn or damaged."""
     if at + _FRAME.size > len(data):
         return None
@@ -181,6 +225,6 @@ def whole_frame(data: bytes, at: int) -> tuple[int, int, int] | None:
     start, end = at + _FRAME.size, at + _FRAME.size + length
     if end > len(data):
         return None
-    if zlib.crc32(memoryview(data)[start:end], zlib.crc32(_VERSION.pack(version))) != crc:
+    if not trusted and zlib.crc32(memoryview(data)[start:end], zlib.crc32(_VERSION.pack(version))) != crc:
         return None
     return version, start, end

@@ -1,15 +1,18 @@
-"""Sealing logs into segments, and merging segments: the work of whichever process holds the lease.
+"""Sealing logs into segments: the work of whichever process holds the lease.
 
 Every step leaves a store that is complete. A segment counts once the manifest names it, and the same manifest says
 which logs are in it, so no row is lost or read twice wherever a crash falls. What cannot be sealed yet (spans still
 running, deletes that may concern a log of another process) is carried over into a new log before the manifest changes;
 rows in two logs at once are one row, since their versions are the same.
+
+Rows are settled by key in Arrow, not in Python: the agent in this process goes on meanwhile.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -18,25 +21,29 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from colonnade.engine.dialect import DUCKDB
-from colonnade.engine.relational import Statement
-from colonnade.engine.stores.embedded.folder import Folder, Manifest, Segment, is_alive
-from colonnade.engine.stores.embedded.fresh import Fresh, FreshTable, wins
-from colonnade.engine.stores.embedded.log import TABLES, Change, LogReader, LogWriter, Verb
-from colonnade.engine.stores.embedded.reading import key_table
-from colonnade.engine.stores.embedded.segments import VERSION_COLUMN, Segments, segment_schema, write_segment
+from colonnade.engine.stores.embedded.copies import Copies, key_table
+from colonnade.engine.stores.embedded.folder import Folder, Manifest, is_alive
+from colonnade.engine.stores.embedded.fresh import Key, keys_of, wins
+from colonnade.engine.stores.embedded.log import TABLES, Change, Commit, LogReader, LogWriter, Verb
+from colonnade.engine.stores.embedded.segments import (
+    VERSION_COLUMN,
+    Attached,
+    Segments,
+    segment_schema,
+    write_segment,
+)
+from colonnade.schemas.table import Table
 
-SEAL_ROWS: Final = 61_440
-"""Closed logs are sealed once they hold so many rows ..."""
+SEAL_BYTES: Final = 16 * 2**20
+"""Closed logs are sealed once they hold so much ..."""
 SEAL_AGE: Final = 60.0
-"""... or once the oldest has waited so many seconds."""
+"""... or once the oldest has waited so many seconds ..."""
+AT_ONCE: Final = 192 * 2**20
+"""... of not much more than so many bytes at once."""
 RUNNING: Final = timedelta(days=1)
 """A span that has not ended after so long is sealed as it is; its end, should it come, replaces it."""
-SMALL: Final = 250_000
-"""Segments with fewer rows are merged when there are several ..."""
-LARGE: Final = 8_000_000
-"""... as long as the merged one stays below this."""
-MANY: Final = 4
+
+_ORDINALS: Final = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,123 +57,201 @@ class Sealed:
     def __str__(self) -> str:
         return f"{self.logs:,} logs with {self.rows:,} rows were sealed, {self.merged:,} segments merged."
 
+    def __add__(self, other: Sealed) -> Sealed:
+        return Sealed(self.logs + other.logs, self.rows + other.rows, self.merged + other.merged)
+
 
 def seal(folder: Folder, *, force: bool = False) -> Sealed:
     """Seal what is due, or with ``force`` all closed logs. The caller holds the lease."""
+    done = Sealed()
+    while logs := _due(folder, force=force):
+        done += _seal(folder, logs)
+    return done
+
+
+def _due(folder: Folder, *, force: bool) -> list[str]:
+    """The logs to seal next, oldest first."""
     manifest = folder.manifest()
     there = folder.log_names()
     _unlink(folder, [name for name in there if name in manifest.sealed])
     closed = [name for name in there if name not in manifest.sealed and not is_alive(folder.logs / name)]
-    if not closed:
-        return Sealed()
-    fresh = Fresh(TABLES.values())
+    sizes = {name: (folder.logs / name).stat().st_size for name in closed}
+    # What was carried over is sealed with what comes next: by itself it would be carried over again and again.
+    new = [name for name in closed if "carried" not in name]
+    if not new:
+        return []
+    if not force and sum(sizes.values()) < SEAL_BYTES and time.time() - _born(new[0]) < SEAL_AGE:
+        return []
+    logs: list[str] = []
+    total = 0
     for name in closed:
-        fresh.add(name, LogReader(folder.logs / name).read())
-    tables = {table.name: fresh.table(table.name) for table in TABLES.values()}
-    waiting = sum(len(table.rows) for table in tables.values())
-    age = time.time() - int(closed[0].split("-")[0]) / 1e9
-    if not force and waiting < SEAL_ROWS and age < SEAL_AGE:
-        return Sealed()
-    others = any(name not in closed and name not in manifest.sealed for name in there)
+        if logs and total + sizes[name] > AT_ONCE:
+            break
+        logs.append(name)
+        total += sizes[name]
+    return logs
+
+
+def _seal(folder: Folder, logs: Sequence[str]) -> Sealed:
+    manifest = folder.manifest()
+    commits = sorted(
+        (commit for name in logs for commit in LogReader(folder.logs / name).read()), key=lambda each: each.version
+    )
+    others = any(name not in logs and name not in manifest.sealed for name in folder.log_names())
     segments = Segments(folder.segments)
     try:
-        segments.attach(manifest.segments)
-        plan = _Seal(folder, manifest, segments, fresh.newest)
-        for table in tables.values():
-            plan.take(table, others=others)
-        return plan.commit(closed)
+        plan = _Seal(folder, manifest, segments, segments.attach(manifest.segments))
+        for table in TABLES.values():
+            plan.take(Settled.of(table, commits), others=others)
+        return plan.commit(logs)
     finally:
         segments.close()
+        del commits
+        pa.default_memory_pool().release_unused()
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The rows of one table after all commits of some logs: each once, with ``_version``; and what was removed."""
+
+    table: Table
+    rows: pa.Table
+    deleted: dict[Key, int]
+    cleared: int
+    epoch: int = 1
+
+    @classmethod
+    def of(cls, table: Table, commits: Iterable[Commit]) -> Settled:
+        """Settle commits, which come in the order of their versions."""
+        cleared = 0
+        deleted: dict[Key, int] = {}
+        batches: list[pa.RecordBatch] = []
+        versions: list[pa.Array] = []
+        for commit in commits:
+            for change in commit.changes:
+                if change.table.name != table.name:
+                    continue
+                if change.verb == Verb.CLEAR:
+                    cleared = commit.version
+                elif change.rows is not None and change.verb == Verb.DELETE:
+                    deleted.update((key, commit.version) for key in keys_of(table, change.rows))
+                elif change.rows is not None:
+                    batches.append(change.rows)
+                    versions.append(pa.repeat(pa.scalar(commit.version, pa.int64()), change.rows.num_rows))
+        schema = segment_schema(table)
+        rows = pa.Table.from_batches(batches, table.schema)
+        rows = rows.append_column(schema.field(VERSION_COLUMN), pa.chunked_array(versions, pa.int64()))
+        if cleared:
+            rows = rows.filter(pc.greater_equal(rows.column(VERSION_COLUMN), cleared))
+        if deleted:
+            aged = zip(keys_of(table, rows), rows.column(VERSION_COLUMN).to_pylist(), strict=True)
+            rows = rows.filter(pa.array([version >= deleted.get(key, 0) for key, version in aged], pa.bool_()))
+        return cls(table, _newest(table, rows), deleted, cleared)
+
+    @property
+    def touched(self) -> list[str]:
+        """What the keys of its rows and deletes are looked up by."""
+        name = self.table.key[0]
+        removed = [key if len(self.table.key) == 1 else key[0] for key in self.deleted]
+        return list(dict.fromkeys([*self.rows.column(name).unique().to_pylist(), *removed]))
+
+    def without(self, keys: set[Key]) -> pa.Table:
+        """Its rows but some."""
+        if not keys:
+            return self.rows
+        return self.rows.filter(pa.array([key not in keys for key in keys_of(self.table, self.rows)], pa.bool_()))
+
+    def among(self, groups: Iterable[str]) -> dict[Key, tuple[int, bool]]:
+        """The keys of its rows of some traces (or with some keys): the version of each, and whether it is final."""
+        table = self.table
+        final = table.facts.final
+        names = [*table.key, VERSION_COLUMN, *([final] if final else [])]
+        few = self.rows.select(names).filter(pc.is_in(self.rows.column(table.key[0]), pa.array(groups, pa.string())))
+        ended = few.column(final).is_valid().to_pylist() if final else [True] * few.num_rows
+        versions = few.column(VERSION_COLUMN).to_pylist()
+        return dict(zip(keys_of(table, few), zip(versions, ended, strict=True), strict=True))
+
+
+def _newest(table: Table, rows: pa.Table) -> pa.Table:
+    """Of each key the row that holds: the last one, of those that are final if any is."""
+    if not rows.num_rows:
+        return rows
+    rank = pa.array(range(rows.num_rows), pa.int64())
+    if final := table.facts.final:
+        ended = rows.column(final).is_valid().cast(pa.int64()).combine_chunks()
+        rank = pc.add(rank, pc.multiply(ended, pa.scalar(_ORDINALS, pa.int64())))
+    keys = rows.select(list(table.key)).append_column("rank", rank)
+    best = keys.group_by(list(table.key)).aggregate([("rank", "max")]).column("rank_max")
+    if len(best) == rows.num_rows:
+        return rows
+    return rows.take(pc.bit_wise_and(best, pa.scalar(_ORDINALS - 1, pa.int64())))
 
 
 class _Seal:
     """One seal: what goes into the new segment, what is carried over, what older segments lose."""
 
-    def __init__(self, folder: Folder, manifest: Manifest, segments: Segments, newest: int) -> None:
+    def __init__(self, folder: Folder, manifest: Manifest, segments: Segments, attached: tuple[Attached, ...]) -> None:
         self._folder = folder
         self._manifest = manifest
         self._segments = segments
-        self._newest = newest
+        self._attached = attached
         self._rows: dict[str, pa.Table] = {}
         self._carried: list[tuple[int, Change]] = []
-        self._exceptions = {
-            file: {n: set(places) for n, places in t.items()} for file, t in manifest.exceptions.items()
-        }
+        self._exceptions: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+        for file, tables in manifest.exceptions.items():
+            for table, places in tables.items():
+                self._exceptions[file][table].update(places)
         self._cleared = dict(manifest.cleared)
 
-    def take(self, fresh: FreshTable, *, others: bool) -> None:
-        """Settle the rows of one table: older segments lose what is replaced, and what they outlive is left out."""
-        table = fresh.table
-        if fresh.cleared:
-            self._cleared[table.name] = max(fresh.cleared, self._cleared.get(table.name, 0))
+    def take(self, settled: Settled, *, others: bool) -> None:
+        """Take in one table: older segments lose what is replaced, and what they outlive is left out."""
+        table = settled.table
+        if settled.cleared:
+            self._cleared[table.name] = max(settled.cleared, self._cleared.get(table.name, 0))
             if others:
-                self._carried.append((fresh.cleared, Change(table, Verb.CLEAR)))
-        if fresh.deleted and others:
-            for version in sorted(set(fresh.deleted.values())):
-                keys = key_table(table, [key for key, at in fresh.deleted.items() if at == version])
+                self._carried.append((settled.cleared, Change(table, Verb.CLEAR)))
+        if settled.deleted and others:
+            for version in sorted(set(settled.deleted.values())):
+                keys = key_table(table, [key for key, at in settled.deleted.items() if at == version])
                 self._carried.append((version, Change(table, Verb.DELETE, _batch(keys))))
-        outlived = self._replace(fresh)
-        keys = [key for key in fresh.rows if key not in outlived]
-        places = pa.array([fresh.rows[key].ordinal for key in keys], pa.int64())
-        versions = pa.array([fresh.rows[key].version for key in keys], pa.int64())
-        rows = fresh.all().take(places)
+        rows = settled.without(self._replace(settled))
         if table.facts.final and rows.num_rows:
             since = datetime.now(UTC) - RUNNING
             running = pc.and_(rows.column("endedAt").is_null(), pc.greater(rows.column("startedAt"), pa.scalar(since)))
-            self._carry(rows.filter(running), versions.filter(running.combine_chunks()), fresh)
-            rows, versions = rows.filter(pc.invert(running)), versions.filter(pc.invert(running.combine_chunks()))
+            if pc.any(running).as_py():
+                self._carry(table, rows.filter(running))
+                rows = rows.filter(pc.invert(running))
         if rows.num_rows:
-            self._rows[table.name] = rows.append_column(
-                segment_schema(table).field(VERSION_COLUMN), pa.chunked_array([versions])
-            )
+            self._rows[table.name] = rows
 
-    def _carry(self, rows: pa.Table, versions: pa.Array, fresh: FreshTable) -> None:
-        for version in versions.unique().to_pylist():
-            these = rows.filter(pc.equal(versions, version))
-            self._carried.append((version, Change(fresh.table, Verb.PUT, _batch(these))))
+    def _carry(self, table: Table, rows: pa.Table) -> None:
+        for version in rows.column(VERSION_COLUMN).unique().to_pylist():
+            these = rows.filter(pc.equal(rows.column(VERSION_COLUMN), version)).drop_columns([VERSION_COLUMN])
+            self._carried.append((version, Change(table, Verb.PUT, _batch(these))))
 
-    def _replace(self, fresh: FreshTable) -> set[Any]:
-        """Mark what older segments lose; the fresh keys that they outlive."""
+    def _replace(self, settled: Settled) -> set[Any]:
+        """Mark what older segments lose; the keys that they outlive."""
+        name = settled.table.name
+        copies = [
+            copy
+            for copy in Copies(settled.table, self._segments).of(settled, self._attached)
+            if copy.version > self._cleared.get(name, 0) and copy.place not in self._exceptions[copy.file][name]
+        ]
+        if not copies:
+            return set()
+        single = len(settled.table.key) == 1
+        rows = settled.among({copy.key if single else copy.key[0] for copy in copies})
         outlived = set()
-        for segment, place, key, version, final in self._sealed_copies(fresh):
-            if place in self._exceptions.get(segment.file, {}).get(fresh.table.name, ()):
-                continue
-            if version <= self._cleared.get(fresh.table.name, 0):
-                continue
-            row = fresh.rows.get(key)
-            gone = fresh.deleted.get(key, 0) > version
-            if gone or (row is not None and wins(row.final, row.version, final, version)):
-                self._exceptions.setdefault(segment.file, {}).setdefault(fresh.table.name, set()).add(place)
+        for copy in copies:
+            row = rows.get(copy.key)
+            gone = settled.deleted.get(copy.key, 0) > copy.version
+            if gone or (row is not None and wins(row[1], row[0], copy.final, copy.version)):
+                self._exceptions[copy.file][name].add(copy.place)
             elif row is not None:
-                outlived.add(key)
+                outlived.add(copy.key)
         return outlived
 
-    def _sealed_copies(self, fresh: FreshTable) -> list[tuple[Segment, int, Any, int, bool]]:
-        table = fresh.table
-        keys = list({**fresh.rows, **fresh.deleted})
-        if not keys:
-            return []
-        candidates = {"candidates": key_table(table, keys)}
-        final = f"held.{DUCKDB.ident(table.facts.final)} IS NOT NULL" if table.facts.final else "TRUE"
-        same = " AND ".join(f"held.{name} = candidates.{name}" for name in map(DUCKDB.ident, table.key))
-        chosen = ", ".join(f"held.{DUCKDB.ident(name)}" for name in table.key)
-        copies = []
-        for segment in self._manifest.segments:
-            if table.name not in segment.rows:
-                continue
-            held = f"{self._segments.name(segment)}.{DUCKDB.ident(table.name)}"
-            found = self._segments.query(
-                Statement(
-                    f"SELECT held.rowid, {chosen}, held.{VERSION_COLUMN}, {final} FROM {held} AS held, candidates "
-                    f"WHERE {same}"
-                ),
-                candidates,
-            )
-            for place, *key, version, is_final in zip(*(column.to_pylist() for column in found.columns), strict=True):
-                copies.append((segment, place, key[0] if len(key) == 1 else tuple(key), version, is_final))
-        return copies
-
-    def commit(self, closed: Sequence[str]) -> Sealed:
+    def commit(self, logs: Sequence[str]) -> Sealed:
         """Write the segment and what is carried over, then the manifest that counts both, then unlink the logs."""
         segments = list(self._manifest.segments)
         rows = sum(data.num_rows for data in self._rows.values())
@@ -174,65 +259,31 @@ class _Seal:
             name = f"{self._manifest.generation + 1:08d}-{uuid4().hex[:8]}.duckdb"
             segments.append(write_segment(self._folder.segments / name, self._rows))
         if self._carried:
-            log = LogWriter(self._folder.logs / f"{time.time_ns():020d}-carried-{uuid4().hex[:8]}.log", power=True)
+            log = LogWriter(self._folder.logs / f"{time.time_ns():020d}-carried-{uuid4().hex[:8]}.log")
             for version, change in sorted(self._carried, key=lambda each: each[0]):
                 log.append(version, [change])
+            log.sync()
             log.close()
         still = set(self._folder.log_names())
         self._folder.install(
             self._manifest.next(
                 segments=tuple(segments),
-                sealed=(*(name for name in self._manifest.sealed if name in still), *closed),
+                sealed=(*(name for name in self._manifest.sealed if name in still), *logs),
                 cleared=self._cleared,
                 exceptions={
-                    file: {table: sorted(places) for table, places in tables.items()}
+                    file: {table: sorted(places) for table, places in tables.items() if places}
                     for file, tables in self._exceptions.items()
+                    if any(tables.values())
                 },
             )
         )
-        _unlink(self._folder, closed)
-        return Sealed(logs=len(closed), rows=rows)
+        _unlink(self._folder, logs)
+        return Sealed(logs=len(logs), rows=rows)
 
 
-def compact(folder: Folder, *, force: bool = False) -> int:
-    """Merge small segments that follow one another, and fold in exceptions; how many. The caller holds the lease."""
-    manifest = folder.manifest()
-    small = [each for each in manifest.segments if force or each.size < SMALL]
-    touched = bool(manifest.exceptions or manifest.cleared)
-    if len(small) < (1 if force and touched else 2 if force else MANY) or sum(each.size for each in small) > LARGE:
-        return 0
-    parts: dict[str, str] = {}
-    for table in TABLES.values():
-        branches = [
-            f"SELECT * FROM s{place}.{DUCKDB.ident(table.name)} AS held{_holds(manifest, segment, table.name)}"
-            for place, segment in enumerate(small)
-        ]
-        parts[table.name] = f"SELECT * FROM ({' UNION ALL '.join(branches)})"
-    name = f"{manifest.generation + 1:08d}-{uuid4().hex[:8]}.duckdb"
-    merged = write_segment(folder.segments / name, parts, [folder.segments / each.file for each in small])
-    files = {each.file for each in small}
-    kept = [each for each in manifest.segments if each.file not in files]
-    folder.install(
-        manifest.next(
-            segments=(*kept, *([merged] if merged.size else [])),
-            exceptions={file: tables for file, tables in manifest.exceptions.items() if file not in files},
-            cleared=manifest.cleared if kept else {},
-        )
-    )
-    for file in files:
-        (folder.segments / file).unlink(missing_ok=True)
-    if not merged.size:
-        (folder.segments / name).unlink(missing_ok=True)
-    return len(small)
-
-
-def _holds(manifest: Manifest, segment: Segment, table: str) -> str:
-    conditions = []
-    if places := manifest.exceptions.get(segment.file, {}).get(table):
-        conditions.append(f"rowid NOT IN ({', '.join(map(str, map(int, places)))})")
-    if cleared := manifest.cleared.get(table):
-        conditions.append(f"{VERSION_COLUMN} > {int(cleared)}")
-    return f" WHERE {' AND '.join(conditions)}" if conditions else ""
+def _born(log: str) -> float:
+    """When a log was begun, in seconds since the epoch: its name says so."""
+    return int(log.split("-")[0]) / 1e9
 
 
 def _batch(rows: pa.Table) -> pa.RecordBatch:

@@ -1,25 +1,29 @@
 """Immutable DuckDB files: writing one, and reading all that count through one connection.
 
-A segment holds the tables that accumulate, without keys or indexes, sorted so that a trace's rows lie together and time
-runs through the file; each row has the version of its commit. Beside them ``trace_index`` says where in time each trace
-lies, ordered by a hash of its id: a look-up by trace becomes a range scan over a few row groups.
+A segment holds the tables that accumulate, without keys or indexes of DuckDB's, in an order in which a trace's rows lie
+together and time runs through the file; each row has the version of its commit. Beside it lies its ``index``.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import weakref
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from colonnade.engine.dialect import DUCKDB
 from colonnade.engine.relational import Statement, create_table
 from colonnade.engine.stores.embedded.folder import Segment, sync_folder
+from colonnade.engine.stores.embedded.index import Index, index_path, write_index
 from colonnade.engine.stores.embedded.log import TABLES
 from colonnade.errors import StoreError
 from colonnade.schemas.table import Table
@@ -29,17 +33,9 @@ TIME: Final[Mapping[str, str]] = {"spans": "startedAt", "scores": "createdAt", "
 """The column of each table that time is told by."""
 GROUP: Final = 30_720
 """Rows in a row group: small enough to prune well, large enough to compress well."""
-
-_ORDER: Final = {
-    "spans": '(min("startedAt") OVER (PARTITION BY "traceId")), "traceId", "startedAt", "spanId"',
-    "scores": '"createdAt", "id"',
-    "evals": '"created_at", "id"',
-}
-_TRACE_INDEX: Final = """
-    CREATE TABLE segment.trace_index AS
-    SELECT md5_number_lower("traceId") AS hash, "traceId", min("startedAt") AS first, max("startedAt") AS last
-    FROM segment.spans GROUP BY "traceId" ORDER BY hash
-"""
+_COPIED: Final = 4 * GROUP
+"""Rows that are copied from one segment to another at once."""
+SUFFIX: Final = ".duckdb"
 
 
 def segment_schema(table: Table) -> pa.Schema:
@@ -47,37 +43,93 @@ def segment_schema(table: Table) -> pa.Schema:
     return table.schema.append(pa.field(VERSION_COLUMN, pa.int64(), nullable=False))
 
 
-def write_segment(path: Path, tables: Mapping[str, pa.Table | str], attached: Iterable[Path] = ()) -> Segment:
-    """Write a segment, whole or not at all. Rows come as Arrow, or as SQL over ``attached`` segments (``s0`` ...)."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.unlink(missing_ok=True)
-    connection = connect()
-    try:
-        for place, source in enumerate(attached):
-            connection.execute(f"ATTACH '{quoted(source)}' AS s{place} (READ_ONLY)")
-        connection.execute(f"ATTACH '{quoted(unfinished)}' AS segment (ROW_GROUP_SIZE {GROUP})")
+def in_order(table: Table, rows: pa.Table) -> pa.Table:
+    """Rows as a segment has them: by time, but the spans of a trace together, at the time at which it began.
+
+    Only the columns that say so are sorted; DuckDB's own sort carries the payloads along and takes twice the time.
+    """
+    time = TIME[table.name]
+    if table.name == "spans":
+        traces = rows.column("traceId").combine_chunks().dictionary_encode()
+        started = pa.table({"trace": traces.indices, time: rows.column(time)})
+        begun = started.group_by("trace").aggregate([(time, "min")]).sort_by("trace").column(f"{time}_min")
+        keys = started.append_column("begun", begun.take(traces.indices)).append_column("id", rows.column("spanId"))
+        by = ["begun", "trace", time, "id"]
+    else:
+        keys, by = rows.select([time, "id"]), [time, "id"]
+    return rows.combine_chunks().take(pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in by]))
+
+
+class SegmentWriter:
+    """Writes one segment, whole or not at all: ``with SegmentWriter(path) as writer: ...; writer.finish()``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows = dict.fromkeys(TIME, 0)
+        self._unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+
+    def __enter__(self) -> SegmentWriter:
+        self._unfinished.unlink(missing_ok=True)
+        self._connection = connect()
+        # One thread keeps the rows in order and the row groups full, and leaves the other cores to the agent.
+        self._connection.execute("SET threads = 1")
+        self._connection.execute(f"ATTACH '{quoted(self._unfinished)}' AS segment (ROW_GROUP_SIZE {GROUP})")
+        self._connection.execute("BEGIN TRANSACTION")
         for table in TABLES.values():
             ddl = create_table(DUCKDB, table).replace(f'"{table.name}" (', f'segment."{table.name}" (', 1)
             key = ", ".join(map(DUCKDB.ident, table.key))
-            connection.execute(ddl.replace(f"PRIMARY KEY ({key})", f"{VERSION_COLUMN} BIGINT NOT NULL"))
-            rows = tables.get(table.name)
-            if rows is None:
-                continue
-            if isinstance(rows, pa.Table):
-                connection.register("incoming", rows)
-                rows = "SELECT * FROM incoming"
-            connection.execute(f'INSERT INTO segment."{table.name}" {rows} ORDER BY {_ORDER[table.name]}')
-        connection.execute(_TRACE_INDEX)
-        segment = _described(connection, path.name)
-        connection.execute("CHECKPOINT segment")
-        connection.execute("DETACH segment")
-    finally:
-        connection.close()
-    with unfinished.open("rb") as file:
-        os.fsync(file.fileno())
-    unfinished.rename(path)
-    sync_folder(path.parent)
-    return segment
+            self._connection.execute(ddl.replace(f"PRIMARY KEY ({key})", f"{VERSION_COLUMN} BIGINT NOT NULL"))
+        return self
+
+    def insert(self, table: Table, rows: pa.Table) -> None:
+        """Add rows in their order."""
+        self._connection.register("incoming", rows)
+        self._connection.execute(f'INSERT INTO segment."{table.name}" SELECT * FROM incoming')
+        self._connection.unregister("incoming")
+        self.rows[table.name] += rows.num_rows
+
+    def copy(self, source: Path, conditions: Mapping[str, str]) -> Iterator[None]:
+        """Add the rows of another segment for which a table's condition holds; a step at a time, to be paused."""
+        with duckdb_reading(source) as segment:
+            for table in TABLES.values():
+                count = int(segment.sql(f'SELECT count(*) FROM "{table.name}"').fetchall()[0][0])
+                where = conditions.get(table.name, "TRUE")
+                for start in range(0, count, _COPIED):
+                    within = f"rowid BETWEEN {start} AND {start + _COPIED - 1}"
+                    self.insert(
+                        table, segment.sql(f'SELECT * FROM "{table.name}" WHERE {within} AND {where}').to_arrow_table()
+                    )
+                    yield
+
+    def finish(self) -> Segment:
+        """Make it durable, with its index, under its name."""
+        self._connection.execute("COMMIT")
+        segment = _described(self._connection, self.path.name)
+        index = self._unfinished.with_suffix(".unindexed")
+        write_index(self._connection, "segment", index)
+        self._connection.execute("CHECKPOINT segment")
+        self._connection.execute("DETACH segment")
+        self._connection.close()
+        with self._unfinished.open("rb") as file:
+            os.fsync(file.fileno())
+        index.rename(index_path(self.path))
+        self._unfinished.rename(self.path)
+        sync_folder(self.path.parent)
+        return segment
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+        for left in (self._unfinished, Path(f"{self._unfinished}.wal"), self._unfinished.with_suffix(".unindexed")):
+            left.unlink(missing_ok=True)
+
+
+def write_segment(path: Path, tables: Mapping[str, pa.Table]) -> Segment:
+    """Write a segment of rows, in any order."""
+    with SegmentWriter(path) as writer:
+        for table in TABLES.values():
+            if table.name in tables:
+                writer.insert(table, in_order(table, tables[table.name]))
+        return writer.finish()
 
 
 def _described(connection: duckdb.DuckDBPyConnection, file: str) -> Segment:
@@ -85,11 +137,11 @@ def _described(connection: duckdb.DuckDBPyConnection, file: str) -> Segment:
     first: dict[str, int] = {}
     last: dict[str, int] = {}
     for name, time in TIME.items():
-        found = connection.execute(
+        ((count, *ends),) = connection.execute(
             f'SELECT count(*), epoch_us(min("{time}")), epoch_us(max("{time}")) FROM segment."{name}"'
-        ).fetchone()
-        if found and found[0]:
-            rows[name], first[name], last[name] = found
+        ).fetchall()
+        if count:
+            rows[name], (first[name], last[name]) = count, ends
     return Segment(file, rows, first, last)
 
 
@@ -100,9 +152,36 @@ def connect() -> duckdb.DuckDBPyConnection:
     return connection
 
 
+@contextmanager
+def duckdb_reading(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection whose tables are those of one segment."""
+    connection = connect()
+    try:
+        with translated(path.name):
+            connection.execute(f"ATTACH '{quoted(path)}' AS source (READ_ONLY)")
+        connection.execute("USE source")
+        yield connection
+    finally:
+        connection.close()
+
+
 def quoted(path: Path) -> str:
     """A path within a single-quoted SQL text. Only ATTACH needs it, which takes no parameters."""
     return str(path).replace("'", "''")
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Attached:
+    """A segment that can be read: SQL knows it by ``name``. It stays attached as long as somebody has this."""
+
+    segment: Segment
+    name: str
+    index: Index
+
+    @property
+    def file(self) -> str:
+        """The segment's file."""
+        return self.segment.file
 
 
 class Segments:
@@ -112,28 +191,40 @@ class Segments:
         self._folder = folder
         self._root = connect()
         self._local = threading.local()
-        self._names: dict[str, str] = {}
+        self._attached: dict[str, Attached] = {}
+        self._let_go: deque[str] = deque()
         self._lock = threading.Lock()
         self._next = 0
 
-    def attach(self, segments: Sequence[Segment]) -> None:
-        """Attach what is new. ``FileNotFoundError`` where a file is gone: the manifest was replaced meanwhile."""
-        with self._lock:
-            for segment in segments:
-                if segment.file in self._names:
-                    continue
-                path = self._folder / segment.file
-                if not path.exists():
-                    raise FileNotFoundError(path)
-                name = f"s{self._next}"
-                self._next += 1
-                with translated(segment.file):
-                    self._root.execute(f"ATTACH '{quoted(path)}' AS {name} (READ_ONLY)")
-                self._names[segment.file] = name
+    def attach(self, segments: Sequence[Segment]) -> tuple[Attached, ...]:
+        """Attach what is new, and let go of what counts no more once nobody reads it.
 
-    def name(self, segment: Segment) -> str:
-        """The name under which SQL knows a segment."""
-        return self._names[segment.file]
+        ``FileNotFoundError`` where a file is gone: the manifest was replaced meanwhile.
+        """
+        with self._lock:
+            counts = {segment.file for segment in segments}
+            for segment in segments:
+                if segment.file not in self._attached:
+                    self._attached[segment.file] = self._attach(segment)
+            for file in [file for file in self._attached if file not in counts]:
+                del self._attached[file]
+            while self._let_go:
+                self._root.execute(f"DETACH {self._let_go.popleft()}")
+            return tuple(self._attached[segment.file] for segment in segments)
+
+    def _attach(self, segment: Segment) -> Attached:
+        path = self._folder / segment.file
+        if not path.exists():
+            raise FileNotFoundError(path)
+        index = Index(index_path(path))
+        name = f"s{self._next}"
+        self._next += 1
+        with translated(segment.file):
+            self._root.execute(f"ATTACH '{quoted(path)}' AS {name} (READ_ONLY)")
+        attached = Attached(segment, name, index)
+        # Not detached at once: the last reader may let go on any thread, in the middle of anything.
+        weakref.finalize(attached, self._let_go.append, name).atexit = False
+        return attached
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """This thread's cursor."""
@@ -144,32 +235,23 @@ class Segments:
 
     def query(self, statement: Statement, relations: Mapping[str, pa.Table] | None = None) -> pa.Table:
         """Rows of a statement over segments, and over Arrow tables by name."""
+        return self.reader(statement, relations, lambda found: found.to_arrow_table())
+
+    def reader(self, statement: Statement, relations: Mapping[str, pa.Table] | None, take: Any) -> Any:
+        """What ``take`` makes of a statement's result."""
         cursor = self.cursor()
         for name, data in (relations or {}).items():
             cursor.register(name, data)
         try:
             with translated("segments"):
-                return cursor.sql(statement.sql, params=list(statement.parameters)).to_arrow_table()
+                return take(cursor.sql(statement.sql, params=list(statement.parameters)))
         finally:
             for name in relations or {}:
                 cursor.unregister(name)
 
-    def traces(self, segments: Sequence[Segment], ids: Sequence[str]) -> dict[str, tuple[Any, Any]]:
-        """For each segment (by file) that has some of these traces, the first and last start of their spans."""
-        if not segments or not ids:
-            return {}
-        marks = ", ".join("?" for _ in ids)
-        parts = [
-            f"SELECT {place} AS place, min(first) AS first, max(last) AS last FROM {self.name(segment)}.trace_index "
-            f'WHERE hash IN ({", ".join("md5_number_lower(?)" for _ in ids)}) AND "traceId" IN ({marks})'
-            for place, segment in enumerate(segments)
-        ]
-        parameters = [value for _ in segments for value in (*ids, *ids)]
-        found = self.query(Statement(" UNION ALL ".join(parts), tuple(parameters))).to_pylist()
-        return {segments[row["place"]].file: (row["first"], row["last"]) for row in found if row["first"] is not None}
-
     def close(self) -> None:
         """Let all files go."""
+        self._attached.clear()
         self._root.close()
 
 

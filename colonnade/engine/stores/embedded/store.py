@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
-from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 import pyarrow as pa
 
 from colonnade.engine.abilities import Abilities
 from colonnade.engine.plan import Scan
+from colonnade.engine.running import Engine, Query
 from colonnade.engine.store import Store
 from colonnade.engine.stores.embedded.columnar import ColumnarStore
 from colonnade.engine.stores.embedded.folder import Folder, Lease
 from colonnade.engine.stores.embedded.log import NUMBERS
-from colonnade.engine.stores.embedded.sealing import Sealed, compact, seal
+from colonnade.engine.stores.embedded.merging import compact
+from colonnade.engine.stores.embedded.sealing import Sealed, seal
 from colonnade.engine.stores.sqlite import SQLiteStore
 from colonnade.errors import ColonnadeError
 from colonnade.schemas import STORED
 
+if TYPE_CHECKING:
+    from colonnade.engine.stores.embedded.sql import EmbeddedSQL
+
 _LOG: Final = logging.getLogger("colonnade")
-_INTERVAL: Final = 2.0
-"""Seconds between looks for something to seal, while this process writes."""
+_INTERVAL: Final = 0.5
+"""Seconds between looks for something to seal."""
+_NICENESS: Final = 10
 
 Durability = Literal["process", "power"]
 
@@ -46,11 +53,13 @@ class EmbeddedStore(Store):
         self.state = SQLiteStore(self.folder.state, durability=durability, tables=state)
         self.columnar = ColumnarStore(self.folder, power=durability == "power")
         self._upkeep: _Upkeep | None = None
+        self._sql: EmbeddedSQL | None = None
 
     def init(self) -> None:
         """Make or migrate the state tables, and begin the upkeep in the background."""
         self.state.init()
         self._upkeep = _Upkeep(self.folder)
+        self.columnar.hurry = self._upkeep.hurry
 
     def home(self, domain: str) -> Store:
         """Spans, scores and evals accumulate; the rest changes."""
@@ -64,11 +73,13 @@ class EmbeddedStore(Store):
         self.columnar.rotate()
         return Sealed() if self._upkeep is None else self._upkeep.round(force=True, merge=merge)
 
-    def sql(self, query: str, parameters: list[Any] | Mapping[str, Any] | None) -> pa.RecordBatchReader | None:
+    def sql(self, query: Query) -> Engine:
         """Read-only SQL over segments, fresh rows and state tables."""
-        from colonnade.engine.stores.embedded.sql import ask
+        if self._sql is None:
+            from colonnade.engine.stores.embedded.sql import EmbeddedSQL  # it loads what only SQL needs
 
-        return ask(self.columnar, self.state, query, parameters)
+            self._sql = EmbeddedSQL(self.columnar, self.state)
+        return self._sql.query(query)
 
     def scan(self, plan: Scan) -> pa.Table:
         """Rows, from the half that keeps them."""
@@ -78,6 +89,8 @@ class EmbeddedStore(Store):
         """Stop the upkeep and let all files go."""
         if self._upkeep is not None:
             self._upkeep.stop()
+        if self._sql is not None:
+            self._sql.close()
         self.columnar.close()
         self.state.close()
 
@@ -87,15 +100,28 @@ class _Upkeep:
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
-        self._stopped = threading.Event()
+        self._stopped = False
+        self._wake = threading.Event()
         self._turn = threading.Lock()
         self._process = os.getpid()
         self._lease: Lease | None = None
         self._thread = threading.Thread(target=self._run, name="colonnade-upkeep", daemon=True)
         self._thread.start()
 
+    def hurry(self) -> None:
+        """There is something to seal."""
+        self._wake.set()
+
     def _run(self) -> None:
-        while not self._stopped.wait(_INTERVAL):
+        if sys.platform == "linux":
+            # What the agent does comes first; on Linux a thread has a priority of its own.
+            with suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+        while not self._stopped:
+            self._wake.wait(_INTERVAL)
+            self._wake.clear()
+            if self._stopped:
+                return
             try:
                 self.round()
             except ColonnadeError as error:  # a full disk, a damaged file: reported, tried again, never the agent's end
@@ -109,13 +135,28 @@ class _Upkeep:
             self._lease = self._lease or self._folder.lease()
             if self._lease is None:
                 return Sealed()
-            sealed = seal(self._folder, force=force)
-            return Sealed(sealed.logs, sealed.rows, compact(self._folder, force=force and merge))
+            sealed = [seal(self._folder, force=force)]
+
+            def between() -> None:
+                sealed.append(seal(self._folder))
+                if self._stopped and not force:
+                    raise _Stopped
+
+            try:
+                merged = compact(self._folder, force=force and merge, between=between)
+            except _Stopped:
+                merged = 0
+            return sum(sealed, Sealed(merged=merged))
 
     def stop(self) -> None:
-        """Let the round that runs come to its end, and give the lease back."""
-        self._stopped.set()
+        """Let the step that runs come to its end, and give the lease back."""
+        self._stopped = True
+        self._wake.set()
         if self._process == os.getpid():
             self._thread.join()
             if self._lease is not None:
-                self._lease.release()
+                self._lease.close()
+
+
+class _Stopped(Exception):
+    """The store is closed while segments are merged: that can wait."""
