@@ -9,6 +9,7 @@
     ├── NotFound (also LookupError)          the thing to change is not there; nothing was written
     ├── AlreadyExists                        the thing to create is there; nothing was written
     ├── Conflict                             others kept changing the same rows; safe to try again
+    ├── QueueFull                            a writer has no room, and was told not to wait for it any longer
     ├── Unsupported                          this store cannot do it, and it would be wrong to guess
     ├── MissingExtra (also ImportError)      an optional package is not installed
     └── StoreError                           the store itself said no
@@ -18,16 +19,28 @@
         ├── NotAStore                        there is a file, but it is no database of this kind
         ├── SchemaTooNew                     written by a newer colonnade
         └── QueryError                       user SQL that was refused or failed
+            ├── QueryTimeout                 it took longer than it may
+            ├── QueryOutOfMemory             it needs more memory than it may have
+            └── QueryCancelled               it was cancelled, or its result closed
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 class ColonnadeError(Exception):
     """The root: ``except colonnade.ColonnadeError`` catches everything this library raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # As it is, not made anew from a message alone: process pools hand errors on as pickles.
+        return _again, (type(self), self.args), self.__dict__
+
+
+def _again(kind: type[ColonnadeError], args: tuple[Any, ...]) -> ColonnadeError:
+    return kind.__new__(kind, *args)
 
 
 class InvalidInput(ColonnadeError, ValueError):
@@ -47,19 +60,30 @@ class Problem:
 
 
 class InvalidRows(InvalidInput):
-    """Rows that a table's schema refuses. All problems are in ``problems``; nothing was written."""
+    """Rows that a table's schema refuses. All problems are in ``problems``; nothing was written.
+
+    Where a writer raises it, ``problems`` are the first of them, ``refused`` counts the rows, and all others that it
+    was given are written.
+    """
 
     SHOWN = 20
 
-    def __init__(self, table: str, problems: Sequence[Problem]) -> None:
+    def __init__(
+        self,
+        table: str,
+        problems: Sequence[Problem],
+        *,
+        refused: int | None = None,
+        others: str = "nothing was written",
+    ) -> None:
         self.table = table
         self.problems = tuple(problems)
-        rows = len({problem.row for problem in self.problems})
+        self.refused = rows = len({problem.row for problem in self.problems}) if refused is None else refused
         lines = [f"  {problem}" for problem in self.problems[: self.SHOWN]]
         if len(self.problems) > self.SHOWN:
             lines.append(f"  ... and {len(self.problems) - self.SHOWN} more")
         plural = "" if rows == 1 else "s"
-        super().__init__(f"{rows} row{plural} refused by {table}; nothing was written:\n" + "\n".join(lines))
+        super().__init__(f"{rows} row{plural} refused by {table}; {others}:\n" + "\n".join(lines))
 
 
 class InvalidAddress(InvalidInput):
@@ -76,6 +100,10 @@ class AlreadyExists(ColonnadeError):
 
 class Conflict(ColonnadeError):
     """Others changed the same rows in the meantime. Raised to a caller only after many tries."""
+
+
+class QueueFull(ColonnadeError):
+    """A writer's queue has no room: what was to be added is not in it, and all that was added before still is."""
 
 
 class Unsupported(ColonnadeError):
@@ -122,3 +150,15 @@ class SchemaTooNew(StoreError):
 
 class QueryError(StoreError):
     """SQL given by the user that was refused (it would write, or reach outside the store) or that failed."""
+
+
+class QueryTimeout(QueryError):
+    """A query that took longer than its ``timeout``. It was stopped, and what it held is free again."""
+
+
+class QueryOutOfMemory(QueryError):
+    """A query that needs more memory than it may have, beside what it may set aside on disk."""
+
+
+class QueryCancelled(QueryError):
+    """A query that was cancelled or interrupted, or whose result was closed before its rows were read."""

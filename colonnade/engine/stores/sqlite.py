@@ -10,22 +10,25 @@ floats; scores and spans, which have, are in segments.
 
 from __future__ import annotations
 
+import ctypes
 import json
-import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
+from weakref import WeakSet
 
 import pyarrow as pa
 
 from colonnade.engine import fold
 from colonnade.engine.abilities import Abilities, by_key
 from colonnade.engine.dialect import SQLITE
+from colonnade.engine.forking import survives_forks
 from colonnade.engine.plan import TRUE, Delete, Patch, Put, Scan, Summarize
 from colonnade.engine.relational import Renderer, Statement, ddl, rows_of
 from colonnade.engine.store import Store
@@ -113,6 +116,24 @@ class Session(Store):
         return self._run(Renderer(SQLITE, bound).delete(plan)).rowcount
 
 
+class _Connection(sqlite3.Connection):
+    """A connection that a weak reference may refer to."""
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log, which SQLite refuses at once, without waiting, while another process does it."""
+    until = time.monotonic() + _BUSY / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.005)
+        else:
+            return
+
+
 class SQLiteStore(Store):
     """One SQLite file, for any number of threads and processes."""
 
@@ -127,25 +148,42 @@ class SQLiteStore(Store):
         self.label = str(path)
         self._tables = tables
         self._durability = durability
-        self._local = threading.local()
-        self._open: dict[int, sqlite3.Connection] = {}
         self._closed = False
+        self._begin()
+        survives_forks(self)
+
+    def _begin(self) -> None:
+        self._local = threading.local()
+        self._open: WeakSet[_Connection] = WeakSet()  # a thread that ends takes its connection along
 
     def _connection(self) -> sqlite3.Connection:
         if self._closed:
             raise StoreClosed(f"{self.label} is closed; open it again with colonnade.open()")
-        # After a fork the child must not touch its parent's connections: SQLite's locks belong to the process.
-        if getattr(self._local, "process", None) != os.getpid():
+        connection: _Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
             with translated(self.label):
                 connection = sqlite3.connect(
-                    self.path, isolation_level=None, check_same_thread=False, timeout=_BUSY / 1000
+                    self.path, isolation_level=None, check_same_thread=False, timeout=_BUSY / 1000, factory=_Connection
                 )
-                connection.execute("PRAGMA journal_mode = WAL")
+                _use_wal(connection)
                 connection.execute(f"PRAGMA synchronous = {'FULL' if self._durability == 'power' else 'NORMAL'}")
-            self._local.connection, self._local.process = connection, os.getpid()
-            self._open[id(connection)] = connection
-        found: sqlite3.Connection = self._local.connection
-        return found
+            self._local.connection = connection
+            self._open.add(connection)
+        return connection
+
+    def before_fork(self) -> None:
+        """Keep what the child must not close."""
+        self._kept = list(self._open)
+
+    def after_fork_in_parent(self) -> None:
+        """Nothing changed here."""
+        self._kept = []
+
+    def after_fork_in_child(self) -> None:
+        """Leave the parent's connections as they are, for ever: SQLite allows neither to use nor to close them here."""
+        for connection in self._kept:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+        self._begin()
 
     def _session(self) -> Session:
         return Session(self._connection(), self.label)
@@ -184,8 +222,7 @@ class SQLiteStore(Store):
     def close(self) -> None:
         """Close every connection of this process."""
         self._closed = True
-        while self._open:
-            _, connection = self._open.popitem()
+        for connection in list(self._open):
             with suppress(sqlite3.Error):
                 connection.close()
 

@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import ClassVar, Final
 from uuid import uuid4
 
@@ -20,13 +21,15 @@ import pyarrow as pa
 from colonnade.engine import fold
 from colonnade.engine.abilities import Abilities, by_key
 from colonnade.engine.dialect import DUCKDB
+from colonnade.engine.forking import FORK_PATIENCE, survives_forks
 from colonnade.engine.normalize import named_columns
 from colonnade.engine.plan import TRUE, Delete, Filter, Put, Scan, Summarize
 from colonnade.engine.store import Store
 from colonnade.engine.stores.embedded.copies import Copies
 from colonnade.engine.stores.embedded.folder import Folder, Manifest
 from colonnade.engine.stores.embedded.fresh import Fresh
-from colonnade.engine.stores.embedded.log import TABLES, Change, LogReader, LogWriter, Verb
+from colonnade.engine.stores.embedded.locks import Gate
+from colonnade.engine.stores.embedded.log import TABLES, Change, LogReader, LogWriter, TooLong, Verb
 from colonnade.engine.stores.embedded.reading import Picture, scanned, summarized, values_of
 from colonnade.engine.stores.embedded.segments import Attached, Segments
 from colonnade.errors import Conflict, StoreClosed, StoreError
@@ -39,11 +42,10 @@ BACKLOG: Final = 4 * ROTATE_BYTES
 """While closed logs of more bytes than this wait to be sealed, writers wait too ..."""
 BACKLOG_PATIENCE: Final = 30.0
 """... for so many seconds at most: what is written is safe in a log, only reading it takes memory."""
-ONE_COMMIT: Final = 2**28
-"""A put of more bytes than this is several commits."""
+ONE_COMMIT: Final = 2 * ROTATE_ROWS
+"""A put of more rows than this, or of more bytes than a commit can have, is several commits."""
 
-_INHERITED: Final[list[Segments]] = []
-"""What forked children got from their parents. It is kept: closing it would wait for threads that are not there."""
+_LOOKS: Final = 100
 _LOG: Final = logging.getLogger("colonnade")
 
 
@@ -67,11 +69,12 @@ class ColumnarStore(Store):
         self._power = power
         self._closed = False
         self._begin()
+        survives_forks(self, rank=0)  # before its segments: who has its lock may be about to query them
 
     def _begin(self) -> None:
-        """State of this process; a forked child begins anew and leaves its parent's files and threads alone."""
-        self._process = os.getpid()
+        """State of this process; a forked child begins anew."""
         self._lock = threading.RLock()
+        self._gate: Gate | None = None
         self._segments = Segments(self.folder.segments)
         self._attached: tuple[Attached, ...] = ()
         self._manifest = Manifest()
@@ -89,9 +92,6 @@ class ColumnarStore(Store):
     def _check(self) -> None:
         if self._closed:
             raise StoreClosed(f"{self.label} is closed; open it again with colonnade.open()")
-        if self._process != os.getpid():
-            _INHERITED.append(self._segments)
-            self._begin()
 
     def picture(
         self, table: Table, traces: tuple[str, ...] | None = None, columns: tuple[str, ...] | None = None
@@ -143,29 +143,51 @@ class ColumnarStore(Store):
                 return
 
     def _follow_logs(self) -> None:
-        sealed = set(self._manifest.sealed)
-        there = [name for name in self.folder.log_names() if name not in sealed]
+        there, sizes = self._cut()
         gone = [name for name in self._readers if name not in there]
         if not self._fresh.forget(gone):
             self._forget_all()
+            there, sizes = self._cut()
         for name in gone:
             self._readers.pop(name, None)
-        for name in there:
-            reader = self._readers.get(name)
-            if reader is None:
-                reader = LogReader(self.folder.logs / name, trusted=name in self._own)
-                self._readers[name] = reader
+        for name, size in zip(there, sizes, strict=True):
+            self._fresh.add(name, self._readers[name].read(size))
+
+    def _cut(self) -> tuple[list[str], list[int]]:
+        """The logs and how long they are, all at one moment: what a commit led to is never seen without it.
+
+        They are looked at until nothing changed between two looks; a look takes microseconds.
+        """
+        seen = self._look()
+        for _ in range(_LOOKS):
+            again = self._look()
+            if again == seen:
+                break
+            seen = again
+        return seen
+
+    def _look(self) -> tuple[list[str], list[int]]:
+        sealed = set(self._manifest.sealed)
+        there, sizes = [], []
+        for name in self.folder.log_names():
+            if name in sealed:
+                continue
+            if name not in self._readers:
+                self._readers[name] = LogReader(self.folder.logs / name, trusted=name in self._own)
             try:
-                self._fresh.add(name, reader.read())
-            except FileNotFoundError:
-                return  # sealed since: the manifest has changed, and everything is looked at again
+                sizes.append(self._readers[name].size())
+            except FileNotFoundError:  # sealed since: the manifest has changed, and everything is looked at again
+                del self._readers[name]
+                continue
+            there.append(name)
+        return there, sizes
 
     def append(self, changes: Sequence[Change], *, alone: bool = False) -> None:
         """Commit changes; they then survive the end of this process. ``alone``: the caller holds the folder."""
         self._check()
         with self._lock:
             if not alone:
-                with self.folder.changing(alone=False):
+                with self._changing(alone=False):
                     return self.append(changes, alone=True)
             self._version = max(time.time_ns() // 1000, self._version + 1, self._fresh.newest + 1)
             try:
@@ -178,9 +200,15 @@ class ColumnarStore(Store):
                 self._rotate()
             return None
 
+    def _changing(self, *, alone: bool) -> AbstractContextManager[None]:
+        if self._gate is None:
+            self._gate = Gate(self.folder.path)
+        return self._gate.passed(alone=alone)
+
     def _new_log(self) -> LogWriter:
         name = f"{time.time_ns():020d}-{os.getpid()}-{uuid4().hex[:8]}.log"
         self._own.add(name)
+        self.hurry()
         return LogWriter(self.folder.logs / name, power=self._power)
 
     def _rotate(self) -> None:
@@ -192,8 +220,7 @@ class ColumnarStore(Store):
     def rotate(self) -> None:
         """Close this process's log, so that it can be sealed."""
         with self._lock:
-            if self._process == os.getpid():
-                self._rotate()
+            self._rotate()
 
     def _wait_for_sealing(self) -> None:
         """Let sealing catch up, so that what readers hold in memory has a bound. No lock is held meanwhile."""
@@ -208,30 +235,39 @@ class ColumnarStore(Store):
     def put(self, plan: Put) -> int:
         """Append the rows; compared with ``expect`` while no other process writes.
 
-        They are one commit, unless they take more than ``ONE_COMMIT`` bytes: then several, in their order.
+        They are one commit, unless there are very many (``ONE_COMMIT``): then several, in their order.
         """
         self._check()
         data = plan.data
         if not data.num_rows:
             return 0
         if plan.expect is None:
-            pieces = -(-data.nbytes // ONE_COMMIT)
-            rows = -(-data.num_rows // pieces)
-            for start in range(0, data.num_rows, rows):
-                if self._log is None:
-                    self._wait_for_sealing()
-                self.append([_put(plan.table, data.slice(start, rows))])
+            step = data.num_rows if data.num_rows <= ONE_COMMIT else ROTATE_ROWS
+            for start in range(0, data.num_rows, step):
+                self._put_piece(plan.table, data.slice(start, step))
             return int(data.num_rows)
-        with self._lock, self.folder.changing(alone=True):
+        with self._lock, self._changing(alone=True):
             found = self.scan(Scan(plan.table, by_key(plan.table, data), columns=tuple(plan.expect.column_names)))
             if not fold.is_unchanged(plan, found):
                 raise Conflict(f"rows of {plan.table.name} changed since they were read")
             self.append([_put(plan.table, data)], alone=True)
         return int(data.num_rows)
 
+    def _put_piece(self, table: Table, data: pa.Table) -> None:
+        if self._log is None:
+            self._wait_for_sealing()
+        try:
+            self.append([_put(table, data)])
+        except TooLong:
+            if data.num_rows == 1:
+                raise
+            half = data.num_rows // 2
+            self._put_piece(table, data.slice(0, half))
+            self._put_piece(table, data.slice(half))
+
     def delete(self, plan: Delete) -> int:
         """Append the keys of what the filter holds for now."""
-        with self._lock, self.folder.changing(alone=True):
+        with self._lock, self._changing(alone=True):
             keys = self.scan(Scan(plan.table, plan.where, columns=plan.table.key))
             if not keys.num_rows:
                 return 0
@@ -260,11 +296,26 @@ class ColumnarStore(Store):
 
     def close(self) -> None:
         """Let all files go; what was acknowledged is in them."""
-        if not self._closed and self._process == os.getpid():
+        if not self._closed:
             with self._lock:
                 self._rotate()
                 self._segments.close()
+                if self._gate is not None:
+                    self._gate.close()
         self._closed = True
+
+    def before_fork(self) -> None:
+        """Let no thread be in the middle of something."""
+        self._held = self._lock.acquire(timeout=FORK_PATIENCE)
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        if self._held:
+            self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew, with a log of its own."""
+        self._begin()
 
 
 def _put(table: Table, rows: pa.Table) -> Change:

@@ -10,25 +10,40 @@
       manifest.json    the segments that count, the logs that are in them; replaced by rename
       lease            held by the one process that seals and compacts
       changing         held shared by those who write, alone by those who read and write as one
+      waiting          held by who waits to be alone
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Protocol
-from weakref import WeakSet
+from typing import Any, Final
+from uuid import uuid4
 
+from colonnade.engine.stores.embedded.locks import LockFile
 from colonnade.errors import InvalidAddress, NotAStore, SchemaTooNew, StoreError, StoreReadOnly
 from colonnade.schemas import VERSION
 
 _STORE: Final = "store.json"
 _MANIFEST: Final = "manifest.json"
+_OURS: Final = (
+    _STORE,
+    _MANIFEST,
+    f".{_STORE}",
+    f".{_MANIFEST}",
+    "logs",
+    "segments",
+    "state.db",
+    "lease",
+    "changing",
+    "waiting",
+)
+_UNFINISHED: Final = 60.0
+"""Seconds after which a file that is about to be renamed never will be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +100,7 @@ class Folder:
                 found = int(json.loads(marker.read_text())["schema"])
                 if found > VERSION:
                     raise SchemaTooNew(str(self.path), found, VERSION)
-            elif self.path.exists() and any(self.path.iterdir()):
+            elif self.path.exists() and any(not _is_ours(entry.name) for entry in self.path.iterdir()):
                 raise NotAStore(f"{self.path} holds other files; give colonnade a folder of its own")
             elif not self.path.parent.is_dir():
                 raise InvalidAddress(
@@ -124,7 +139,7 @@ class Folder:
         self._replace(self.path / _MANIFEST, json.dumps(asdict(manifest)))
 
     def _replace(self, path: Path, text: str) -> None:
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+        unfinished = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
         with unfinished.open("w") as file:
             file.write(text)
             file.flush()
@@ -147,75 +162,27 @@ class Folder:
                         total += entry.stat().st_size
         return total
 
-    @contextmanager
-    def changing(self, *, alone: bool) -> Iterator[None]:
-        """While writing: shared with other writers, or alone for a read and a write that are one."""
-        descriptor = os.open(self.path / "changing", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-            yield
-        finally:
-            os.close(descriptor)
+    def lease(self) -> LockFile | None:
+        """The right to seal and merge, or ``None`` where another process has it."""
+        lease = LockFile(self.path / "lease")
+        if lease.try_lock(alone=True):
+            return lease
+        lease.close()
+        return None
 
-    def lease(self) -> Lease | None:
-        """The right to seal and compact, or ``None`` where another process has it."""
-        descriptor = os.open(self.path / "lease", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        lease = Lease(descriptor)
-        closed_in_children(lease)
-        return lease
+    def tidy(self) -> None:
+        """Remove what sealing processes that are gone left unfinished. The caller has the lease."""
+        for left in self.segments.glob(".*"):
+            left.unlink(missing_ok=True)
+        for left in (*self.logs.glob("*.new"), *self.path.glob(".*.json.*")):
+            with suppress(FileNotFoundError):
+                if time.time() - left.stat().st_mtime > _UNFINISHED:
+                    left.unlink()
 
 
-@dataclass(slots=True, eq=False, weakref_slot=True)
-class Lease:
-    """The right to seal and compact, until it is given back or its process ends."""
-
-    descriptor: int
-
-    def close(self) -> None:
-        """Give it back."""
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
-
-
-class _Closes(Protocol):
-    def close(self) -> None: ...
-
-
-_HELD: Final[WeakSet[_Closes]] = WeakSet()
-
-
-def closed_in_children(held: _Closes) -> None:
-    """Close it in processes that are forked off: a lock is held until the last copy of its descriptor is closed."""
-    _HELD.add(held)
-
-
-def _close_held() -> None:
-    for held in list(_HELD):
-        held.close()
-
-
-os.register_at_fork(after_in_child=_close_held)
-
-
-def is_alive(log: Path) -> bool:
-    """Whether a process still writes to a log: it holds a lock on it."""
-    try:
-        descriptor = os.open(log, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+def _is_ours(name: str) -> bool:
+    """Whether a file has a name that a store being made has; another process may be making it right now."""
+    return name.startswith(_OURS)
 
 
 def sync_folder(path: Path) -> None:

@@ -19,7 +19,6 @@ takes for a commit: its checksum does not match.
 from __future__ import annotations
 
 import errno
-import fcntl
 import mmap
 import os
 import struct
@@ -33,8 +32,9 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from colonnade.engine.stores.embedded.folder import closed_in_children, sync_folder
-from colonnade.errors import StoreError
+from colonnade.engine.stores.embedded.folder import sync_folder
+from colonnade.engine.stores.embedded.locks import LockFile
+from colonnade.errors import InvalidInput, StoreError
 from colonnade.schemas import EVALS, SCORES, SPANS
 from colonnade.schemas.table import Table
 
@@ -45,7 +45,7 @@ _VERSION: Final = struct.Struct("<Q")
 
 TABLES: Final[Mapping[int, Table]] = {1: SPANS, 2: SCORES, 3: EVALS}
 """The tables that accumulate, by the number that logs know them by. A number is never given to another table."""
-LONGEST: Final = 2**30
+LONGEST: Final = 2**28
 """Bytes that a commit has at most."""
 _MAPPED: Final = 2**18
 
@@ -78,6 +78,10 @@ class Commit:
     changes: tuple[Change, ...]
 
 
+class TooLong(InvalidInput):
+    """Rows of too many bytes for one commit. Nothing was written."""
+
+
 class LogWriter:
     """Appends commits to a log of its own."""
 
@@ -87,16 +91,15 @@ class LogWriter:
         self._known: set[str] = set()
         # It gets its name only once it is locked: a log without a lock is one whose writer is gone.
         unborn = path.with_suffix(".new")
-        self._file = os.open(unborn, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        closed_in_children(self)
+        self._file = LockFile(unborn, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX)
-            self.size = os.write(self._file, MAGIC)
+            self._file.try_lock(alone=True)
+            self.size = os.write(self._file.descriptor, MAGIC)
             if self.size != len(MAGIC):
                 raise OSError(errno.ENOSPC, "no room for a log", str(path))
             unborn.rename(path)
             if power:
-                os.fsync(self._file)
+                os.fsync(self._file.descriptor)
                 sync_folder(path.parent)
         except BaseException:
             self.close()
@@ -116,14 +119,14 @@ class LogWriter:
             crc = zlib.crc32(part, crc)
         length = sum(map(len, parts))
         if length > LONGEST:
-            raise ValueError(f"a commit has at most {LONGEST:,} bytes, not {length:,}")
-        written = os.writev(self._file, [_FRAME.pack(length, crc, version), *parts])
+            raise TooLong(f"{self.path.name}: one commit has at most {LONGEST:,} bytes, not {length:,}")
+        written = os.writev(self._file.descriptor, [_FRAME.pack(length, crc, version), *parts])
         if written != _FRAME.size + length:
             raise OSError(
                 errno.ENOSPC, f"only {written} of {_FRAME.size + length} bytes could be written", str(self.path)
             )
         if self._power:
-            os.fdatasync(self._file)
+            os.fdatasync(self._file.descriptor)
         self._known.update(change.table.name for change in changes)
         self.size += written
         self.rows += sum(change.rows.num_rows for change in changes if change.rows is not None)
@@ -140,13 +143,11 @@ class LogWriter:
 
     def sync(self) -> None:
         """Make what was written survive a loss of power."""
-        os.fdatasync(self._file)
+        os.fdatasync(self._file.descriptor)
 
     def close(self) -> None:
         """Close the file, which gives up its lock."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        self._file.close()
 
 
 class LogReader:
@@ -163,13 +164,17 @@ class LogReader:
         self._schemas: dict[int, pa.Schema] = {}
         self._file: int | None = None
 
-    def read(self) -> list[Commit]:
-        """The commits that came since the last read. ``FileNotFoundError`` where the log has been sealed."""
+    def size(self) -> int:
+        """How long it is now. ``FileNotFoundError`` where it has been sealed before it was ever read."""
         if self._file is None:
             self._file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-            weakref.finalize(self, os.close, self._file)
-        size = os.fstat(self._file).st_size
-        if size <= self.position:
+            weakref.finalize(self, os.close, self._file).atexit = False
+        return os.fstat(self._file).st_size
+
+    def read(self, size: int | None = None) -> list[Commit]:
+        """The commits that came since the last read, as far as they lie within ``size`` bytes."""
+        size = self.size() if size is None else size
+        if size <= self.position or self._file is None:
             return []
         start = self.position - self.position % mmap.ALLOCATIONGRANULARITY
         data: Any

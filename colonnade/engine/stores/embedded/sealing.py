@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -22,8 +22,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from colonnade.engine.stores.embedded.copies import Copies, key_table
-from colonnade.engine.stores.embedded.folder import Folder, Manifest, is_alive
+from colonnade.engine.stores.embedded.folder import Folder, Manifest
 from colonnade.engine.stores.embedded.fresh import Key, keys_of, wins
+from colonnade.engine.stores.embedded.locks import is_locked
 from colonnade.engine.stores.embedded.log import TABLES, Change, Commit, LogReader, LogWriter, Verb
 from colonnade.engine.stores.embedded.segments import (
     VERSION_COLUMN,
@@ -61,10 +62,10 @@ class Sealed:
         return Sealed(self.logs + other.logs, self.rows + other.rows, self.merged + other.merged)
 
 
-def seal(folder: Folder, *, force: bool = False) -> Sealed:
-    """Seal what is due, or with ``force`` all closed logs. The caller holds the lease."""
+def seal(folder: Folder, *, force: bool = False, stopped: Callable[[], bool] = lambda: False) -> Sealed:
+    """Seal what is due, or with ``force`` all closed logs, until ``stopped``. The caller holds the lease."""
     done = Sealed()
-    while logs := _due(folder, force=force):
+    while not stopped() and (logs := _due(folder, force=force)):
         done += _seal(folder, logs)
     return done
 
@@ -74,7 +75,7 @@ def _due(folder: Folder, *, force: bool) -> list[str]:
     manifest = folder.manifest()
     there = folder.log_names()
     _unlink(folder, [name for name in there if name in manifest.sealed])
-    closed = [name for name in there if name not in manifest.sealed and not is_alive(folder.logs / name)]
+    closed = [name for name in there if name not in manifest.sealed and not is_locked(folder.logs / name)]
     sizes = {name: (folder.logs / name).stat().st_size for name in closed}
     # What was carried over is sealed with what comes next: by itself it would be carried over again and again.
     new = [name for name in closed if "carried" not in name]

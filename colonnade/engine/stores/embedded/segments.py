@@ -6,6 +6,8 @@ together and time runs through the file; each row has the version of its commit.
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import threading
 import weakref
@@ -14,13 +16,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+from weakref import WeakSet
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from colonnade.engine.dialect import DUCKDB
+from colonnade.engine.forking import FORK_PATIENCE, survives_forks
 from colonnade.engine.relational import Statement, create_table
 from colonnade.engine.stores.embedded.folder import Segment, sync_folder
 from colonnade.engine.stores.embedded.index import Index, index_path, write_index
@@ -185,23 +189,34 @@ class Attached:
 
 
 class Segments:
-    """The segments that count, attached to one connection; a cursor for each thread."""
+    """The segments that count, attached to one connection; a cursor for each thread.
+
+    The connection is made at the first query. A fork waits until no query runs and closes it, for a child could do
+    neither; each side then makes its own.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._root = connect()
-        self._local = threading.local()
         self._attached: dict[str, Attached] = {}
+        self._alive: WeakSet[Attached] = WeakSet()
         self._let_go: deque[str] = deque()
-        self._lock = threading.Lock()
         self._next = 0
+        self._begin()
+        survives_forks(self)
+
+    def _begin(self) -> None:
+        self._root: duckdb.DuckDBPyConnection | None = None
+        self._local = threading.local()
+        self._turn = threading.Condition()
+        self._running = 0
+        self._forking = False
 
     def attach(self, segments: Sequence[Segment]) -> tuple[Attached, ...]:
         """Attach what is new, and let go of what counts no more once nobody reads it.
 
         ``FileNotFoundError`` where a file is gone: the manifest was replaced meanwhile.
         """
-        with self._lock:
+        with self._turn:
             counts = {segment.file for segment in segments}
             for segment in segments:
                 if segment.file not in self._attached:
@@ -209,50 +224,87 @@ class Segments:
             for file in [file for file in self._attached if file not in counts]:
                 del self._attached[file]
             while self._let_go:
-                self._root.execute(f"DETACH {self._let_go.popleft()}")
+                name = self._let_go.popleft()
+                if self._root is not None:
+                    self._root.execute(f"DETACH DATABASE IF EXISTS {name}")
             return tuple(self._attached[segment.file] for segment in segments)
 
     def _attach(self, segment: Segment) -> Attached:
         path = self._folder / segment.file
         if not path.exists():
-            raise FileNotFoundError(path)
-        index = Index(index_path(path))
-        name = f"s{self._next}"
+            raise FileNotFoundError(errno.ENOENT, "there is no such segment", str(path))
+        attached = Attached(segment, f"s{self._next}", Index(index_path(path)))
         self._next += 1
-        with translated(segment.file):
-            self._root.execute(f"ATTACH '{quoted(path)}' AS {name} (READ_ONLY)")
-        attached = Attached(segment, name, index)
+        if self._root is not None:
+            self._attach_to(self._root, attached)
+        self._alive.add(attached)
         # Not detached at once: the last reader may let go on any thread, in the middle of anything.
-        weakref.finalize(attached, self._let_go.append, name).atexit = False
+        weakref.finalize(attached, self._let_go.append, attached.name).atexit = False
         return attached
 
-    def cursor(self) -> duckdb.DuckDBPyConnection:
+    def _attach_to(self, root: duckdb.DuckDBPyConnection, attached: Attached) -> None:
+        with translated(attached.file):
+            root.execute(f"ATTACH '{quoted(self._folder / attached.file)}' AS {attached.name} (READ_ONLY)")
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
         """This thread's cursor."""
         cursor: duckdb.DuckDBPyConnection | None = getattr(self._local, "cursor", None)
         if cursor is None:
+            if self._root is None:
+                self._root = connect()
+                for attached in list(self._alive):
+                    if attached.file in self._attached or (self._folder / attached.file).exists():
+                        self._attach_to(self._root, attached)
             cursor = self._local.cursor = self._root.cursor()
         return cursor
 
     def query(self, statement: Statement, relations: Mapping[str, pa.Table] | None = None) -> pa.Table:
         """Rows of a statement over segments, and over Arrow tables by name."""
-        return self.reader(statement, relations, lambda found: found.to_arrow_table())
-
-    def reader(self, statement: Statement, relations: Mapping[str, pa.Table] | None, take: Any) -> Any:
-        """What ``take`` makes of a statement's result."""
-        cursor = self.cursor()
-        for name, data in (relations or {}).items():
-            cursor.register(name, data)
+        with self._turn:
+            self._turn.wait_for(lambda: not self._forking)
+            cursor = self._cursor()
+            self._running += 1
         try:
+            for name, data in (relations or {}).items():
+                cursor.register(name, data)
             with translated("segments"):
-                return take(cursor.sql(statement.sql, params=list(statement.parameters)))
+                return cursor.sql(statement.sql, params=list(statement.parameters)).to_arrow_table()
         finally:
             for name in relations or {}:
                 cursor.unregister(name)
+            with self._turn:
+                self._running -= 1
+                self._turn.notify_all()
 
     def close(self) -> None:
         """Let all files go."""
         self._attached.clear()
-        self._root.close()
+        if self._root is not None:
+            self._root.close()
+            self._root = None
+        self._local = threading.local()
+
+    def before_fork(self) -> None:
+        """Wait for the queries that run, and close the connection."""
+        self._turn.acquire()
+        self._forking = True
+        if self._turn.wait_for(lambda: not self._running, FORK_PATIENCE) and self._root is not None:
+            self._root.close()
+            self._root = None
+            self._local = threading.local()
+
+    def after_fork_in_parent(self) -> None:
+        """Let queries run again."""
+        self._forking = False
+        self._turn.notify_all()
+        self._turn.release()
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew; a connection that a query of the parent still had is left as it is, for ever."""
+        if self._root is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._root))
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._local))
+        self._begin()
 
 
 @contextmanager

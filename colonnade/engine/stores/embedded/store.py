@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import sys
 import threading
+import weakref
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
@@ -13,11 +15,13 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal
 import pyarrow as pa
 
 from colonnade.engine.abilities import Abilities
+from colonnade.engine.forking import survives_forks
 from colonnade.engine.plan import Scan
 from colonnade.engine.running import Engine, Query
 from colonnade.engine.store import Store
 from colonnade.engine.stores.embedded.columnar import ColumnarStore
-from colonnade.engine.stores.embedded.folder import Folder, Lease
+from colonnade.engine.stores.embedded.folder import Folder
+from colonnade.engine.stores.embedded.locks import LockFile
 from colonnade.engine.stores.embedded.log import NUMBERS
 from colonnade.engine.stores.embedded.merging import compact
 from colonnade.engine.stores.embedded.sealing import Sealed, seal
@@ -60,6 +64,7 @@ class EmbeddedStore(Store):
         self.state.init()
         self._upkeep = _Upkeep(self.folder)
         self.columnar.hurry = self._upkeep.hurry
+        self._upkeep.hurry()
 
     def home(self, domain: str) -> Store:
         """Spans, scores and evals accumulate; the rest changes."""
@@ -100,16 +105,23 @@ class _Upkeep:
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
+        self._begin()
+        survives_forks(self)
+        # A daemon thread is cut off in the middle when the interpreter ends, which takes the process down with it.
+        atexit.register(_stop, weakref.ref(self))
+
+    def _begin(self) -> None:
         self._stopped = False
         self._wake = threading.Event()
         self._turn = threading.Lock()
-        self._process = os.getpid()
-        self._lease: Lease | None = None
-        self._thread = threading.Thread(target=self._run, name="colonnade-upkeep", daemon=True)
-        self._thread.start()
+        self._lease: LockFile | None = None
+        self._thread: threading.Thread | None = None
 
     def hurry(self) -> None:
-        """There is something to seal."""
+        """There is something to seal, or soon will be."""
+        if self._thread is None and not self._stopped:
+            self._thread = threading.Thread(target=self._run, name="colonnade-upkeep", daemon=True)
+            self._thread.start()
         self._wake.set()
 
     def _run(self) -> None:
@@ -120,8 +132,6 @@ class _Upkeep:
         while not self._stopped:
             self._wake.wait(_INTERVAL)
             self._wake.clear()
-            if self._stopped:
-                return
             try:
                 self.round()
             except ColonnadeError as error:  # a full disk, a damaged file: reported, tried again, never the agent's end
@@ -132,30 +142,56 @@ class _Upkeep:
     def round(self, *, force: bool = False, merge: bool = True) -> Sealed:
         """Seal and (``merge``) compact what is due, or with ``force`` everything; nothing without the lease."""
         with self._turn:
-            self._lease = self._lease or self._folder.lease()
-            if self._lease is None:
+            if not self._has_lease():
                 return Sealed()
-            sealed = [seal(self._folder, force=force)]
+
+            def stopped() -> bool:
+                return self._stopped and not force
+
+            sealed = [seal(self._folder, force=force, stopped=stopped)]
 
             def between() -> None:
-                sealed.append(seal(self._folder))
-                if self._stopped and not force:
+                sealed.append(seal(self._folder, stopped=stopped))
+                if stopped():
                     raise _Stopped
 
             try:
-                merged = compact(self._folder, force=force and merge, between=between)
+                merged = 0 if stopped() else compact(self._folder, force=force and merge, between=between)
             except _Stopped:
                 merged = 0
             return sum(sealed, Sealed(merged=merged))
+
+    def _has_lease(self) -> bool:
+        if self._lease is None:
+            self._lease = self._folder.lease()
+            if self._lease is not None:
+                self._folder.tidy()
+        return self._lease is not None
 
     def stop(self) -> None:
         """Let the step that runs come to its end, and give the lease back."""
         self._stopped = True
         self._wake.set()
-        if self._process == os.getpid():
+        if self._thread is not None:
             self._thread.join()
-            if self._lease is not None:
-                self._lease.close()
+        if self._lease is not None:
+            self._lease.close()
+            self._lease = None
+
+    def before_fork(self) -> None:
+        """Nothing: what the thread has open stays with the parent."""
+
+    def after_fork_in_parent(self) -> None:
+        """Nothing."""
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew, without the lease."""
+        self._begin()
+
+
+def _stop(upkeep: weakref.ref[_Upkeep]) -> None:
+    if (alive := upkeep()) is not None:
+        alive.stop()
 
 
 class _Stopped(Exception):
