@@ -5,13 +5,12 @@ Attributes are telemetry that others wrote: numbers come as text, structures as 
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from colonnade.schemas.payloads import is_strange
+from colonnade.schemas.payloads import is_strange, parse_json
 from colonnade.schemas.records import Record
 
 Attributes = Mapping[str, Any]
@@ -100,7 +99,7 @@ def _structure(value: Any, *, bare: bool = False) -> Any:
     if not isinstance(value, str) or not (bare or value.lstrip()[:1] in ("{", "[")):
         return value
     try:
-        return json.loads(value)
+        return parse_json(value)
     except (ValueError, RecursionError):
         return value
 

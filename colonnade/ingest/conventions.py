@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from colonnade.ingest.attribute_values import (
@@ -33,7 +35,10 @@ from colonnade.ingest.attribute_values import (
 from colonnade.schemas.records import Record
 
 Reading = Callable[[Attributes, str], Any]
-"""Reads a field from the attribute of that name; ``None`` where it is not said."""
+"""Reads a field from the attribute of that name; ``None`` where it is not said.
+
+Only ``anything`` finds something where there is no attribute of that very name.
+"""
 
 OPERATIONS: Final = {
     "chat": "model_generation",
@@ -184,30 +189,64 @@ ENTITIES: Final = (
 )
 """What ran, by the attributes that name it: type, names, identifiers. The first that is named decides all three."""
 
+_BENEATH: Final = "colonnade.metadata."
+
+
+@dataclass(frozen=True, slots=True)
+class _Speakers:
+    """Which attributes of a span may say what, from their names alone."""
+
+    fields: tuple[tuple[str, tuple[Source, ...]], ...]
+    entities: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]
+    joins_metadata: bool
+    beneath: tuple[str, ...]
+
 
 def typed_fields(attributes: Attributes) -> Record:
     """The typed fields of a span (API names) that its attributes speak of; only those.
 
     ``metadata`` joins OpenInference's with ``colonnade.metadata`` and ``colonnade.metadata.<key>``, the last winning.
     """
+    speakers = _speakers(tuple(attributes))
     fields: Record = {}
-    for field, sources in SOURCES.items():
+    for field, sources in speakers.fields:
         for name, reading in sources:
             value = reading(attributes, name)
             if value is not None:
                 fields[field] = value
                 break
-    for kind, names, ids in ENTITIES:
+    for kind, names, ids in speakers.entities:
         named = next(filter(None, (text(attributes, name) for name in names)), None)
         id = next(filter(None, (identifier(attributes, name) for name in ids)), None)
         if named or id:
             found = {"entityType": kind, "entityName": named, "entityId": id}
             fields = {**{key: value for key, value in found.items() if value}, **fields}
             break
-    metadata = {**(mapping(attributes, "metadata") or {}), **fields.get("metadata", {}), **_beneath(attributes)}
-    return {**fields, "metadata": metadata} if metadata else fields
+    if speakers.joins_metadata:
+        said = {name[len(_BENEATH) :]: attributes[name] for name in speakers.beneath}
+        metadata = {**(mapping(attributes, "metadata") or {}), **fields.get("metadata", {}), **said}
+        if metadata:
+            fields["metadata"] = metadata
+    return fields
 
 
-def _beneath(attributes: Attributes) -> Record:
-    prefix = "colonnade.metadata."
-    return {name[len(prefix) :]: value for name, value in attributes.items() if name.startswith(prefix)}
+@lru_cache(maxsize=1024)
+def _speakers(names: tuple[str, ...]) -> _Speakers:
+    """What may be said by attributes of these names. An application has few sets of names, and many spans of each."""
+    there = set(names)
+
+    def speaks(name: str, reading: Reading) -> bool:
+        return name in there or (reading is anything and any(each.startswith(name + ".") for each in names))
+
+    fields = ((field, tuple(source for source in sources if speaks(*source))) for field, sources in SOURCES.items())
+    entities = (
+        (kind, tuple(name for name in called if name in there), tuple(name for name in ids if name in there))
+        for kind, called, ids in ENTITIES
+    )
+    beneath = tuple(name for name in names if name.startswith(_BENEATH))
+    return _Speakers(
+        fields=tuple((field, sources) for field, sources in fields if sources),
+        entities=tuple(entity for entity in entities if any(entity[1:])),
+        joins_metadata=bool(beneath) or "metadata" in there,
+        beneath=beneath,
+    )

@@ -16,6 +16,9 @@ are written with one escape character, U+FDD0, a code point that Unicode reserve
     ==================  =============================================
 
 All other payloads are plain JSON, so a store's own JSON functions work on them.
+
+JSON is written and read by orjson, ten times as fast as the standard library, and by the standard library wherever
+orjson would say something else: whole numbers beyond 64 bits, NaN, keys that are no text, what is strange or unknown.
 """
 
 from __future__ import annotations
@@ -30,11 +33,18 @@ from enum import Enum
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
+
 ESCAPE: Final = "\ufdd0"
 
 _STRANGE: Final = re.compile("[\x00\ud800-\udfff\ufdd0]")
 _ESCAPED: Final = re.compile(ESCAPE + "([0-9a-f]{4})")
 _NUMBERS: Final = {ESCAPE + "NaN": math.nan, ESCAPE + "Infinity": math.inf, ESCAPE + "-Infinity": -math.inf}
+
+# Subclasses, dates and dataclasses come to _plain(), which says what they are, or to the standard library.
+_OPTIONS: Final = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+_DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
+_SCALARS: Final = frozenset({str, int, bool, type(None)})
 
 
 def escape_text(text: str) -> str:
@@ -57,9 +67,63 @@ def is_strange(text: str) -> bool:
 def to_json(value: object) -> str:
     """JSON text of a value, compact, keys in their order, escaped as the module says.
 
-    Dates, UUIDs, enums, dataclasses, sets and bytes are written as JSON has them. ``TypeError`` names anything else;
-    ``ValueError`` where a value contains itself or is nested deeper than Python can follow.
+    Dates, UUIDs, enums (their values), dataclasses, sets and bytes are written as JSON has them. ``TypeError`` names
+    anything else; ``ValueError`` where a value contains itself or is nested deeper than Python can follow.
     """
+    try:
+        text = orjson.dumps(value, _plain, _OPTIONS).decode()
+    except orjson.JSONEncodeError:
+        return exact_json(value)
+    # NUL is written as \\u0000, and numbers that are not finite as null.
+    if "\\u0000" in text or ESCAPE in text or ("null" in text and not _is_finite(value)):
+        return exact_json(value)
+    return text
+
+
+def from_json(text: str) -> Any:
+    """The value that ``to_json`` was given (tuples come back as lists, dates as text)."""
+    value = parse_json(text)
+    return unescaped(value) if ESCAPE in text or "\\ufdd0" in text else value
+
+
+def parse_json(text: str) -> Any:
+    """The value of any JSON text, exactly as ``json.loads`` reads it; ``ValueError`` where it is none."""
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return json.loads(text)
+    return json.loads(text) if may_hold_huge_numbers(text.encode()) else value
+
+
+def may_hold_huge_numbers(json_text: bytes) -> bool:
+    """Whether some run of digits is long enough for a whole number beyond 64 bits, which orjson reads as a float."""
+    # Every fifth character acquits most texts, at a fifth of the price.
+    if b"000" not in json_text[::5].translate(_DIGITS):
+        return False
+    digits = json_text.translate(_DIGITS)
+    return b"0" * 20 in digits or b"-" + b"0" * 19 in digits
+
+
+def _is_finite(value: object) -> bool:
+    """Whether all numbers in a value are finite; False where it cannot be seen at a glance."""
+    waiting: list[Any] = [value]
+    while waiting:
+        each = waiting.pop()
+        kind = type(each)
+        if kind is dict:
+            waiting.extend(each.values())
+        elif kind is list or kind is tuple:
+            waiting.extend(each)
+        elif kind is float:
+            if not math.isfinite(each):
+                return False
+        elif kind not in _SCALARS:
+            return False
+    return True
+
+
+def exact_json(value: object) -> str:
+    """As ``to_json``, by the standard library alone: slower, and what ``to_json`` must agree with."""
     try:
         return _to_json(value)
     except RecursionError:
@@ -77,12 +141,6 @@ def _to_json(value: object) -> str:
     if "\\u0000" in text or ESCAPE in text or not _encodable(text):
         return _dump(_escaped(value))
     return text
-
-
-def from_json(text: str) -> Any:
-    """The value that ``to_json`` was given (tuples come back as lists, dates as text)."""
-    value = json.loads(text)
-    return _unescaped(value) if ESCAPE in text or "\\ufdd0" in text else value
 
 
 def _dump(value: object) -> str:
@@ -143,12 +201,13 @@ def _escaped_key(key: Any) -> Any:
     return key
 
 
-def _unescaped(value: Any) -> Any:
+def unescaped(value: Any) -> Any:
+    """What ``to_json`` escaped in a parsed value, as it was."""
     match value:
         case str():
             return _NUMBERS[value] if value in _NUMBERS else unescape_text(value)
         case dict():
-            return {unescape_text(key): _unescaped(item) for key, item in value.items()}
+            return {unescape_text(key): unescaped(item) for key, item in value.items()}
         case list():
-            return [_unescaped(item) for item in value]
+            return [unescaped(item) for item in value]
     return value

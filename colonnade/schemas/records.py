@@ -6,25 +6,18 @@ case is one pass over each column and one ``pa.array``.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any, Final
-from uuid import UUID
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 
 from colonnade.errors import InvalidInput, InvalidRows, Problem
+from colonnade.schemas.columns import plain_array, read_column
 from colonnade.schemas.kinds import Column
-from colonnade.schemas.payloads import ESCAPE, escape_text, from_json, is_strange, to_json, unescape_text
 from colonnade.schemas.table import Table, unknown_column
+from colonnade.schemas.values import AWARE, parse_timestamp, speller
 
 Record = dict[str, Any]
-
-AWARE: Final = "datetime(2026, 1, 31, 12, 0, tzinfo=timezone.utc) or '2026-01-31T12:00:00Z'"
-_INT32: Final = 2**31
-_INT64: Final = 2**63
-_FLOAT32: Final = (2 - 2**-23) * 2.0**127
 
 
 def encode(table: Table, records: Iterable[Mapping[str, Any]]) -> pa.Table:
@@ -34,38 +27,51 @@ def encode(table: Table, records: Iterable[Mapping[str, Any]]) -> pa.Table:
     none, wrong kinds, naive datetimes, NaN in numbers, NUL in identifiers.
     """
     rows = list(records)
-    problems: list[Problem] = []
+    columns, problems = gather(table, rows)
+    return encode_columns(table, columns, len(rows), problems)
+
+
+def gather(table: Table, rows: Sequence[Mapping[str, Any]]) -> tuple[dict[str, list[Any]], list[Problem]]:
+    """The fields that records give at all, each as the list of its values in all rows; and the fields that are unknown.
+
+    ``InvalidInput`` where a row is no record.
+    """
     known = table.by_api
+    given: set[str] = set()
     for position, row in enumerate(rows):
         if not isinstance(row, Mapping):
             raise InvalidInput(f"{table.name}: row {position} is a {type(row).__name__}, not a dict of fields")
-        if row.keys() - known.keys():
+        given.update(row)
+    problems = []
+    if given - known.keys():
+        for position, row in enumerate(rows):
             for name in sorted(row.keys() - known.keys(), key=str):
                 message = f"is unknown: {unknown_column(str(name), table.name, known)}"
                 problems.append(Problem(position, str(name), message))
+    return {name: [row.get(name) for row in rows] for name in known if name in given}, problems
+
+
+def encode_columns(
+    table: Table, columns: Mapping[str, list[Any] | pa.Array], count: int, problems: Iterable[Problem] = ()
+) -> pa.Table:
+    """Columns of ``count`` values each, by their API names, as an Arrow table; as ``encode`` has it.
+
+    Columns that are missing are null. Those that are Arrow arrays are taken as they are. ``problems`` that are known
+    already are reported with those found.
+    """
+    found = list(problems)
     arrays = []
     for column in table.columns.values():
-        spell = speller(column)
-        values: list[Any] = []
-        for position, row in enumerate(rows):
-            value = row.get(column.api)
-            if value is None:
-                if not column.nullable:
-                    problems.append(Problem(position, column.api, "is required"))
-            else:
-                try:
-                    value = spell(value)
-                except (TypeError, ValueError) as error:
-                    problems.append(Problem(position, column.api, str(error)))
-                    value = None
-            values.append(value)
+        values = columns.get(column.api)
+        if values is None:
+            values = pa.nulls(count, column.kind.arrow) if column.nullable else [None] * count
+        if isinstance(values, list):
+            plain = plain_array(column, values)
+            values = pa.array(_spelled(column, values, found), column.kind.arrow) if plain is None else plain
         arrays.append(values)
-    if problems:
-        raise InvalidRows(table.name, sorted(problems, key=lambda problem: problem.row))
-    return pa.Table.from_arrays(
-        [pa.array(values, declared.type) for values, declared in zip(arrays, table.schema, strict=True)],
-        schema=table.schema,
-    )
+    if found:
+        raise InvalidRows(table.name, sorted(found, key=lambda problem: problem.row))
+    return pa.Table.from_arrays(arrays, schema=table.schema)
 
 
 def decode(table: Table, data: pa.Table) -> list[Record]:
@@ -73,19 +79,14 @@ def decode(table: Table, data: pa.Table) -> list[Record]:
 
     ``data`` may hold any of the table's columns.
     """
-    columns: dict[str, list[Any]] = {}
-    for name in data.column_names:
-        column = table.column(name)
-        values = data.column(name).to_pylist()
-        match column.kind.name:
-            case "json":
-                values = [None if value is None else from_json(value) for value in values]
-            case "text" if not column.identifier:
-                values = [None if value is None else unescape_text(value) for value in values]
-            case "timestamp":
-                values = [None if value is None else value.astimezone(UTC) for value in values]
-        columns[column.api] = values
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    known = table.columns
+    columns = [known[name] if name in known else table.column(name) for name in data.schema.names]
+    names = [column.api for column in columns]
+    records: list[Record] = []
+    for batch in data.combine_chunks().to_batches():
+        values = map(read_column, columns, batch.columns)
+        records += [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
+    return records
 
 
 def spell_value(table: Table, column: str, value: object) -> Any:
@@ -99,112 +100,32 @@ def spell_value(table: Table, column: str, value: object) -> Any:
         raise InvalidInput(f"{table.name}: {declared.api} {error}") from None
 
 
-def parse_timestamp(value: object) -> datetime:
-    """An aware datetime in UTC, from one or from ISO 8601 text with an offset or ``Z``."""
-    if isinstance(value, str):
+def _spelled(column: Column, values: list[Any], problems: list[Problem]) -> list[Any]:
+    """Each value as the column holds it; what is wrong with any of them goes to the problems."""
+    spell = speller(column)
+    spelled: list[Any] = []
+    for position, value in enumerate(values):
+        if value is None:
+            if not column.nullable:
+                problems.append(Problem(position, column.api, "is required"))
+            spelled.append(None)
+            continue
         try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            raise ValueError(f"is no ISO 8601 time: {value!r}; write {AWARE}") from None
-    if not isinstance(value, datetime):
-        raise TypeError(f"must be a datetime or ISO 8601 text, not {type(value).__name__}")
-    if value.utcoffset() is None:
-        raise ValueError(f"is a naive datetime, which could mean any time zone; write {AWARE}")
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise ValueError(f"is out of range: {value} is not within the years 1 to 9999 in UTC") from None
+            spelled.append(spell(value))
+        except (TypeError, ValueError) as error:
+            problems.append(Problem(position, column.api, str(error)))
+            spelled.append(None)
+    return spelled
 
 
-def speller(column: Column) -> Callable[[Any], Any]:
-    """The function that checks one non-null value of a column and gives it as Arrow takes it."""
-    match column.kind.name:
-        case "text":
-            return _identifier if column.identifier else _text
-        case "vector":
-            return lambda value: _vector(value, column.kind.size or 0)
-        case name:
-            return _SPELLERS[name]
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"must be text, not {type(value).__name__}")
-    return escape_text(value)
-
-
-def _identifier(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"must be text, not {type(value).__name__}")
-    if is_strange(value.replace(ESCAPE, "")):  # which is plain text where nothing is escaped
-        raise ValueError(f"holds a NUL or a lone surrogate, which no identifier may: {value!r:.80}")
-    if not value:
-        raise ValueError("must not be empty")
-    return value
-
-
-def _uuid(value: object) -> str:
-    if isinstance(value, UUID):
-        return str(value)
-    if not isinstance(value, str):
-        raise TypeError(f"must be a UUID, not {type(value).__name__}")
-    try:
-        return str(UUID(value))
-    except ValueError:
-        raise ValueError(f"must be a UUID like 550e8400-e29b-41d4-a716-446655440000, not {value!r:.80}") from None
-
-
-def _integer(limit: int) -> Callable[[Any], int]:
-    def spell(value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise TypeError(f"must be a whole number, not {type(value).__name__}")
-        if not -limit <= value < limit:
-            raise ValueError(f"is out of range: {value} is not between {-limit} and {limit - 1}")
-        return value
-
-    return spell
-
-
-def _float(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"must be a number, not {type(value).__name__}")
-    try:
-        number = float(value)
-    except OverflowError:
-        raise ValueError("is out of range: it is larger than any 64-bit floating-point number") from None
-    if not math.isfinite(number):
-        raise ValueError(f"must be a finite number, not {number}; leave it out (None) where there is none")
-    return number
-
-
-def _boolean(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"must be True or False, not {type(value).__name__}")
-    return value
-
-
-def _binary(value: object) -> bytes:
-    if not isinstance(value, bytes | bytearray | memoryview):
-        raise TypeError(f"must be bytes, not {type(value).__name__}")
-    return bytes(value)
-
-
-def _vector(value: Sequence[float], size: int) -> list[float]:
-    values = [_float(item) for item in value]
-    if len(values) != size:
-        raise ValueError(f"must have {size} dimensions, not {len(values)}")
-    if any(abs(item) > _FLOAT32 for item in values):
-        raise ValueError("holds a number that is out of range for 32-bit floating-point numbers")
-    return values
-
-
-_SPELLERS: Final[dict[str, Callable[[Any], Any]]] = {
-    "json": to_json,
-    "uuid": _uuid,
-    "integer": _integer(_INT32),
-    "bigint": _integer(_INT64),
-    "float": _float,
-    "boolean": _boolean,
-    "timestamp": parse_timestamp,
-    "binary": _binary,
-}
+__all__ = [
+    "AWARE",
+    "Record",
+    "decode",
+    "encode",
+    "encode_columns",
+    "gather",
+    "parse_timestamp",
+    "spell_value",
+    "speller",
+]

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes, mcp_attributes
 
+from colonnade.ingest.attribute_values import identifier, mapping, text
 from colonnade.ingest.conventions import ENTITIES, KINDS, OPERATIONS, SOURCES, typed_fields
 from colonnade.schemas import SPANS
 from colonnade.schemas.records import encode
@@ -323,3 +324,57 @@ def test_no_attributes_make_a_span_that_cannot_be_stored(attributes: dict[str, A
     fields = typed_fields(attributes)
     assert None not in fields.values()
     assert encode(SPANS, [{**rest, **fields, "attributes": attributes}]).num_rows == 1
+
+
+# --- every source, and only what speaks ---
+
+FLAT = ("llm.input_messages.0.message.role", "llm.output_messages.1.x", "gen_ai.prompt.0.content", "gen_ai.prompt.name")
+NAMES = sorted(
+    {name for sources in SOURCES.values() for name, _ in sources}
+    | {name for _, *groups in ENTITIES for group in groups for name in group}
+    | {"input.mime_type", "output.mime_type", "colonnade.metadata.a", "colonnade.metadata.", "other", "", *FLAT}
+)
+attribute_values = st.sampled_from(
+    [
+        *(None, "", "chat", "execute_tool", "tools/call", "LLM", "application/json", "7", "1.5", "x\0", "cut \ud83d"),
+        *('{"a":1}', '[1,{"b":null}]', "{", "NaN", '{"a":12345678901234567890123}', " [1]", 0, 5, -1, 2.0, 1.5, True),
+        *(("a", "b"), [1, "a"], {"a": 1}, {}, float("nan"), 10**400),
+    ]
+)
+
+
+def asked_one_by_one(attributes: dict[str, Any]) -> dict[str, Any]:
+    """The typed fields, asking every source of every field in its order."""
+    fields: dict[str, Any] = {}
+    for field, sources in SOURCES.items():
+        said = (reading(attributes, name) for name, reading in sources)
+        value = next((each for each in said if each is not None), None)
+        if value is not None:
+            fields[field] = value
+    for kind, names, ids in ENTITIES:
+        named = next((each for each in (text(attributes, name) for name in names) if each), None)
+        id = next((each for each in (identifier(attributes, name) for name in ids) if each), None)
+        if named or id:
+            for name, value in (("entityType", kind), ("entityName", named), ("entityId", id)):
+                if value:
+                    fields.setdefault(name, value)
+            break
+    metadata = (mapping(attributes, "metadata") or {}) | fields.get("metadata", {})
+    for name, value in attributes.items():
+        if name.startswith("colonnade.metadata."):
+            metadata[name.removeprefix("colonnade.metadata.")] = value
+    return {**fields, "metadata": metadata} if metadata else fields
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), attribute_values, max_size=8))
+def test_what_attributes_say_does_not_depend_on_how_they_are_looked_up(attributes: dict[str, Any]) -> None:
+    before = dict(attributes)
+    for given_again in (attributes, dict(reversed(attributes.items())), attributes):
+        assert repr(sorted(typed_fields(given_again).items())) == repr(sorted(asked_one_by_one(given_again).items()))
+    assert repr(attributes) == repr(before)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_source_speaks_alone(name: str) -> None:
+    for value in ("chat", '{"a":1}', 5, ("a",)):
+        assert typed_fields({name: value}) == asked_one_by_one({name: value})

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from colonnade.errors import InvalidInput, InvalidRows
-from colonnade.schemas import TABLES, THREADS
+from colonnade.schemas import SPANS, TABLES, THREADS
 from colonnade.schemas import kinds as k
 from colonnade.schemas.check import check
 from colonnade.schemas.records import Record, encode
@@ -34,6 +34,17 @@ EVERY = table(
     key=["id"],
 )
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+SPAN = {
+    "traceId": "t",
+    "spanId": "s",
+    "name": "n",
+    "spanType": "generic",
+    "kind": 0,
+    "isEvent": False,
+    "startedAt": NOON,
+    "startTime": 0,
+    "createdAt": NOON,
+}
 A, B = "550e8400-e29b-41d4-a716-446655440000", "00000000-0000-0000-0000-000000000001"
 
 
@@ -214,3 +225,71 @@ def test_it_refuses_the_same_rows_as_encode(rows: list[Record]) -> None:
         assert check(EVERY, data).equals(encoded)
         return
     assert {(row, name) for row, name, _ in refused(data)} == told
+
+
+def test_data_that_fits_already_is_the_answer_itself() -> None:
+    data = encode(THREADS, [])
+    assert check(THREADS, data) is data
+
+
+@pytest.mark.parametrize("many", [1, 200], ids=["few", "many"])
+def test_a_nul_is_found_in_any_piece_and_only_among_the_rows_themselves(many: int) -> None:
+    good = ["b", "c"] * many
+    ids = pa.chunked_array(
+        [pa.array(["a\0", *good, "d\0"]).slice(1, 2 * many), pa.array([], pa.string()), pa.array([*good, "e\0"])]
+    )
+    with pytest.raises(InvalidRows) as refused:
+        check(EVERY, with_column("id", ids))
+    assert [(each.row, each.message) for each in refused.value.problems] == [
+        (4 * many, "holds a NUL, which no identifier may")
+    ]
+    assert check(EVERY, with_column("id", ids.slice(0, 4 * many))).num_rows == 4 * many
+    with pytest.raises(InvalidRows, match=f"row {2 * many}: id holds a NUL"):
+        check(EVERY, with_column("id", pa.array(["a long one", *good, "b\0"]).slice(1)))
+    with pytest.raises(InvalidRows, match=f"row {2 * many}: id must not be empty"):
+        check(EVERY, with_column("id", pa.array(["", *good, ""]).slice(1)))
+
+
+@pytest.mark.parametrize("many", [1, 400], ids=["few", "many"])
+def test_numbers_are_all_looked_at_and_large_ones_are_no_infinity(many: int) -> None:
+    large = [1.7e308] * 2 * many
+    assert check(EVERY, with_column("float", pa.array([*large, None]))).num_rows == 2 * many + 1
+    for number in (math.inf, math.nan):
+        with pytest.raises(InvalidRows, match=f"row {2 * many}: float must be a finite number"):
+            check(EVERY, with_column("float", pa.array([*large, number])))
+
+
+@pytest.mark.parametrize("many", [1, 400], ids=["few", "many"])
+def test_bytes_beneath_a_null_are_nobodys(many: int) -> None:
+    offsets = pa.array([0, 2, *range(3, 3 + many)], pa.int32()).buffers()[1]
+    valid = (2 ** (many + 1) - 2).to_bytes(64, "little")
+    under = pa.StringArray.from_buffers(many + 1, offsets, pa.py_buffer(b"a\0" + b"b" * many), pa.py_buffer(valid))
+    assert under.to_pylist() == [None, *"b" * many]
+    spans = pa.concat_tables([encode(SPANS, [SPAN])] * (many + 1))
+    place = spans.schema.get_field_index("userId")
+    assert check(SPANS, spans.set_column(place, SPANS.schema.field("userId"), under)).num_rows == many + 1
+
+
+@pytest.mark.parametrize("bad", ["", "\0", "a\0b"])
+def test_identifiers_that_may_be_null_are_looked_at_too(bad: str) -> None:
+    spans = encode(SPANS, [SPAN, SPAN | {"userId": "ada"}])
+    assert check(SPANS, spans) is spans
+    place = spans.schema.get_field_index("userId")
+    with pytest.raises(InvalidRows) as refused:
+        check(SPANS, spans.set_column(place, SPANS.schema.field("userId"), pa.array([None, bad])))
+    assert [(each.row, each.field) for each in refused.value.problems] == [(1, "userId")]
+
+
+def test_rows_that_fit_are_looked_at_all_the_same() -> None:
+    good = encode(EVERY, [{"id": "a"}, {"id": "b", "float": 1.0}])
+    columns = {
+        "id": pa.array(["", "b"]),
+        "float": pa.array([None, math.inf]),
+        "uuid": pa.array([A, "nope"]),
+        "vector": pa.array([[1.0, math.nan], None], k.vector(2).arrow),
+    }
+    for name, array in columns.items():
+        bad = good.set_column(good.schema.get_field_index(name), EVERY.schema.field(name), array)
+        assert bad.schema.equals(EVERY.schema, check_metadata=True)
+        with pytest.raises(InvalidRows):
+            check(EVERY, bad)

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from colonnade.schemas.payloads import ESCAPE, escape_text, from_json, is_strange, to_json, unescape_text
+from colonnade.schemas.payloads import (
+    ESCAPE,
+    escape_text,
+    exact_json,
+    from_json,
+    is_strange,
+    parse_json,
+    to_json,
+    unescape_text,
+)
 from colonnade.testing.strategies import STRANGE, json_values
 
 NAN, INFINITY = math.nan, math.inf
@@ -241,3 +251,111 @@ def test_keys_that_are_no_finite_number_are_named_as_python_names_them(value: di
     (key,) = value
     (name,) = from_json(to_json(value))
     assert name == {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[repr(key)]
+
+
+# --- the fast way and the standard library's ---
+
+
+class Word(str):
+    """Text that is not exactly text."""
+
+
+class Bag(dict[str, Any]):
+    """A dict that is not exactly one."""
+
+
+class Pair(NamedTuple):
+    """A tuple that is not exactly one."""
+
+    left: Any
+    right: Any
+
+
+MOVED = OrderedDict(a=1, b=2)
+MOVED.move_to_end("a")
+
+odd = st.sampled_from(
+    [
+        *(NAN, INFINITY, -0.0, 1e16, 1e-7, 1.5e300, 5e-324, 2**63, 2**64, -(2**63) - 1, 10**30, True, None),
+        *("null", "\0", "\\u0000", "\ufdd0", "\ud83d", "\ud83d\ude00", "\x7f\x1f\u2028", "Grüße", '"\\/'),
+        *(NOON, date(2026, 1, 31), SOMEBODY, Colour.RED, Colour.CUT, Level.HIGH, Mode.FAST, b"\x00", {2, 1}),
+        *(Word("null"), Word("\0"), Bag(a=NAN), Bag(b=1), Pair(1, "a"), MOVED, Headers()),
+        *(MappingProxyType({"a": None}), Outer(Inner(NOON, SOMEBODY), frozenset()), Pair(None, NAN), time(12)),
+        *(Decimal(1), 1j, {1: 2}, {None: NAN}, {Word("a"): 1}, {NAN: None}, {(1,): 1}, {"\0": None}, object),
+    ]
+)
+python_values = st.recursive(
+    anything | odd,
+    lambda inner: st.lists(inner, max_size=3) | st.tuples(inner, inner) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def answer(writing: Callable[[Any], str], value: Any) -> Any:
+    """What comes back of a value, or why it was refused."""
+    try:
+        return from_json(writing(value))
+    except (TypeError, ValueError) as error:
+        return type(error), str(error)
+
+
+@given(python_values)
+@example([None, NAN])
+@example(["null", INFINITY])
+@example({"a": Colour.RED, "b": None})
+@example(Bag(a=Bag(b=NAN)))
+@example(MOVED)
+def test_any_value_is_written_as_the_standard_library_would(value: Any) -> None:
+    fast, exact = answer(to_json, value), answer(exact_json, value)
+    assert exactly(fast, exact) or (fast == exact and isinstance(exact, tuple))
+
+
+@pytest.mark.parametrize("depth", [100, 127, 128, 253, 254, 255, 300])
+@pytest.mark.parametrize(("leaf", "stored"), [(1, "1"), (NAN, '"\ufdd0NaN"')])
+def test_what_is_deep_for_the_fast_way_is_written_all_the_same(depth: int, leaf: Any, stored: str) -> None:
+    deep = leaf
+    for _ in range(depth):
+        deep = [deep]
+    text = "[" * depth + stored + "]" * depth
+    assert to_json(deep) == text
+    assert to_json(from_json(text)) == text
+
+
+numbers = st.from_regex(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3})?", fullmatch=True)
+json_texts = (
+    st.builds(json.dumps, anything, ensure_ascii=st.booleans(), indent=st.none() | st.integers(0, 3))
+    | st.lists(numbers | st.builds(json.dumps, st.text())).map(lambda each: f"[{' , '.join(each)}]")
+    | st.builds(lambda blank, number: " " * blank + number, st.integers(0, 6), numbers)
+    | st.text(st.sampled_from('[]{}",:0123456789-+.eE\\ntrufalsd \x00\ufdd0\ud83d'), max_size=8)
+)
+
+
+def read(reading: Callable[[str], Any], text: str) -> Any:
+    try:
+        return reading(text)
+    except ValueError:
+        return ValueError
+
+
+@given(json_texts)
+@example("18446744073709551615")
+@example("18446744073709551616")
+@example("-9223372036854775808")
+@example(" -9223372036854775809")
+@example("[1769860800000000007, 99999999999999999999]")
+@example('["' + "-" * 40 + '", 1.00000000000000000000001]')
+@example('{"a":1,"b":2,"a":3}')
+@example('"\\ud83d"')
+@example("[1e400,-1e400,1e-400,-0,-0.0]")
+@example("[NaN,Infinity,-Infinity]")
+@example("\ufeff1")
+@example("[" * 300 + "]" * 300)
+@example("")
+def test_any_text_is_read_as_the_standard_library_would(text: str) -> None:
+    found, exact = read(parse_json, text), read(json.loads, text)
+    assert found is exact or exactly(found, exact)
+
+
+@given(st.integers(-(10**24), 10**24), st.integers(0, 9))
+def test_whole_numbers_are_read_exactly_wherever_they_stand(number: int, before: int) -> None:
+    assert exactly(parse_json(f'["{"x" * before}",{number}]'), ["x" * before, number])
