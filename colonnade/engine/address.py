@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from colonnade.engine.composite import AsyncStorage, Storage
 from colonnade.engine.store import AnyStore, Store
@@ -14,21 +14,39 @@ from colonnade.errors import InvalidAddress, InvalidInput
 Address = str | PathLike[str] | AnyStore
 """A URL, a path, or a store that is open already."""
 
-_DUCKDB_OPTIONS: Final[Mapping[str, Callable[[str], Any]]] = {
-    "read_only": lambda text: _boolean("read_only", text),
+Durability = Literal["process", "power"]
+"""What a call that has returned survives: the end of the process by any means, or the loss of power too."""
+
+Options = Mapping[str, Callable[[str], Any]]
+"""What may follow the question mark of an address: how each option is read from its text."""
+
+_DUCKDB: Final[Options] = {
+    "read_only": lambda text: _one_of(text, "true", "false") == "true",
     "memory_limit": str,
     "threads": int,
 }
+_DURABLE: Final[Options] = {"durability": lambda text: _one_of(text, "process", "power")}
 
 
-def open(default: Address | None = None, *, id: str = "colonnade", init: bool = True, **domains: Address) -> Storage:
+def open(
+    default: Address | None = None,
+    *,
+    id: str = "colonnade",
+    init: bool = True,
+    durability: Durability | None = None,
+    **domains: Address,
+) -> Storage:
     """Open a storage whose methods block.
 
     ``default`` keeps every domain that has no store of its own: ``open("agent.db")``, ``open(":memory:")``,
     ``open("duckdb:////srv/agent.db?read_only=true")``. Domains may live elsewhere, each a URL or a store:
     ``open("agent.db", memory=":memory:")``. Tables are made and migrated unless ``init=False``.
+
+    ``durability`` is what a call that has returned survives, in every store that is opened here: ``"process"`` (unless
+    given) the end of the process by any means, ``"power"`` the loss of power too. In an address it is
+    ``agent?durability=power``. ``InvalidAddress`` where a store does not have the choice.
     """
-    opened = _Opened()
+    opened = _Opened(durability)
     try:
         return Storage(
             None if default is None else opened.blocking(default),
@@ -41,12 +59,18 @@ def open(default: Address | None = None, *, id: str = "colonnade", init: bool = 
         raise
 
 
-def aopen(default: Address | None = None, *, id: str = "colonnade", **domains: Address) -> AsyncStorage:
+def aopen(
+    default: Address | None = None,
+    *,
+    id: str = "colonnade",
+    durability: Durability | None = None,
+    **domains: Address,
+) -> AsyncStorage:
     """Open a storage whose methods are awaited: ``async with colonnade.aopen("agent.db") as store: ...``.
 
-    The same addresses as ``open``. Stores with a blocking driver run each operation in a thread.
+    The same addresses and ``durability`` as ``open``. Stores with a blocking driver run each operation in a thread.
     """
-    opened = _Opened()
+    opened = _Opened(durability)
     try:
         return AsyncStorage(
             None if default is None else opened.store(default),
@@ -61,15 +85,18 @@ def aopen(default: Address | None = None, *, id: str = "colonnade", **domains: A
 class _Opened:
     """The stores opened for one storage: an address that occurs twice is opened once, and all are closed on failure."""
 
-    def __init__(self) -> None:
+    def __init__(self, durability: Durability | None) -> None:
         self._stores: dict[str, AnyStore] = {}
+        self._durability = durability
 
     def store(self, address: Address) -> AnyStore:
         if not isinstance(address, str | PathLike):
+            if self._durability is not None:
+                raise InvalidInput(f"{address!r} is open already: give it its durability where it is opened")
             return address
         text = str(address)
         if text not in self._stores:
-            self._stores[text] = store_at(text)
+            self._stores[text] = store_at(text, durability=self._durability)
         return self._stores[text]
 
     def blocking(self, address: Address) -> Store:
@@ -84,22 +111,26 @@ class _Opened:
                 store.close()
 
 
-def store_at(address: str) -> AnyStore:
-    """The store at an address, opened; ``InvalidAddress`` names the forms that there are."""
-    if address == ":memory:":
+def store_at(address: str, *, durability: Durability | None = None) -> AnyStore:
+    """The store at an address, opened; ``InvalidAddress`` names the forms and the options that there are."""
+    given = {} if durability is None else {"durability": str(durability)}
+    place, _, query = address.partition("?")
+    if place == ":memory:":
         from colonnade.engine.stores.memory import MemoryStore
 
-        return MemoryStore()
+        return MemoryStore(**_options(place, query, {}, given))
     scheme, separator, _ = address.partition("://")
     if not separator:
-        return _file(address)
+        return _file(address, given)
     if scheme == "duckdb":
-        return _duckdb(address)
+        return _duckdb(address, given)
     if scheme == "sqlite":
-        return _sqlite(address)
+        return _sqlite(address, given)
     from importlib.metadata import entry_points  # a fifth of what `import colonnade` may cost
 
     for found in entry_points(group="colonnade.stores", name=scheme):
+        if given:
+            raise InvalidAddress(f"{scheme}:// stores take their options in the address, not from open()")
         opened: AnyStore = found.load()(address)
         return opened
     raise InvalidAddress(f"no store is known for {scheme}:// addresses; {_FORMS}")
@@ -108,33 +139,31 @@ def store_at(address: str) -> AnyStore:
 _FORMS: Final = "open a folder (agent), a path that ends in .db or .duckdb, duckdb:///path, or :memory:"
 
 
-def _file(address: str) -> AnyStore:
-    path = Path(address).expanduser()
+def _file(address: str, given: Mapping[str, str]) -> AnyStore:
+    text, _, query = address.partition("?")
+    if not query or Path(address).expanduser().exists():  # a name may hold a question mark
+        text, query = address, ""
+    path = Path(text).expanduser()
     if path.suffix in (".db", ".duckdb") or path.is_file():
+        options = _options("a DuckDB file", query, _DUCKDB, given)
         from colonnade.engine.stores.duckdb import DuckDBStore
 
-        return DuckDBStore(path)
+        return DuckDBStore(path, **options)
     if path.suffix and not path.is_dir():
         raise InvalidAddress(f"{address!r} names no store; {_FORMS}")
+    options = _options("a folder", query, _DURABLE, given)
     from colonnade.engine.stores.embedded.store import EmbeddedStore
 
-    return EmbeddedStore(path)
+    return EmbeddedStore(path, **options)
 
 
-def _duckdb(address: str) -> AnyStore:
-    from urllib.parse import parse_qsl, unquote, urlsplit  # it loads sockets
+def _duckdb(address: str, given: Mapping[str, str]) -> AnyStore:
+    from urllib.parse import unquote, urlsplit  # it loads sockets
 
     parts = urlsplit(address)
     if parts.netloc:
         raise InvalidAddress(f"a DuckDB file has no host: write duckdb:///{parts.netloc}{parts.path} (three slashes)")
-    options: dict[str, Any] = {}
-    for name, text in parse_qsl(parts.query, keep_blank_values=True):
-        if name not in _DUCKDB_OPTIONS:
-            raise InvalidAddress(f"duckdb:// knows no option {name!r}, only {', '.join(_DUCKDB_OPTIONS)}")
-        try:
-            options[name] = _DUCKDB_OPTIONS[name](text)
-        except ValueError as error:
-            raise InvalidAddress(f"duckdb:// option {name}: {error}") from None
+    options = _options("duckdb://", parts.query, _DUCKDB, given)
     from colonnade.engine.stores.duckdb import DuckDBStore
 
     # As SQLAlchemy has it: after the third slash comes the path, so an absolute one makes four slashes.
@@ -142,18 +171,38 @@ def _duckdb(address: str) -> AnyStore:
     return DuckDBStore(Path(path) if path not in ("", ":memory:") else None, **options)
 
 
-def _sqlite(address: str) -> AnyStore:
+def _sqlite(address: str, given: Mapping[str, str]) -> AnyStore:
     from urllib.parse import unquote, urlsplit
 
     parts = urlsplit(address)
-    if parts.netloc or parts.query:
-        raise InvalidAddress("a SQLite file has no host and no options: write sqlite:///agent.sqlite (three slashes)")
+    if parts.netloc:
+        raise InvalidAddress("a SQLite file has no host: write sqlite:///agent.sqlite (three slashes)")
+    options = _options("sqlite://", parts.query, _DURABLE, given)
     from colonnade.engine.stores.sqlite import SQLiteStore
 
-    return SQLiteStore(Path(unquote(parts.path)[1:]))
+    return SQLiteStore(Path(unquote(parts.path)[1:]), **options)
 
 
-def _boolean(name: str, text: str) -> bool:
-    if text not in ("true", "false"):
-        raise ValueError(f"{name} is true or false, not {text!r}")
-    return text == "true"
+def _options(store: str, query: str, known: Options, given: Mapping[str, str]) -> dict[str, Any]:
+    """The options of a query and those given to ``open``, each as the store takes it."""
+    texts = dict(given)
+    if query:
+        from urllib.parse import parse_qsl
+
+        texts |= parse_qsl(query, keep_blank_values=True)  # what one address says of itself goes before
+    options = {}
+    for name, text in texts.items():
+        if name not in known:
+            others = f"only {', '.join(known)}" if known else "and none at all"
+            raise InvalidAddress(f"{store} knows no option {name!r}, {others}")
+        try:
+            options[name] = known[name](text)
+        except ValueError as error:
+            raise InvalidAddress(f"{store} option {name}: {error}") from None
+    return options
+
+
+def _one_of(text: str, *known: str) -> str:
+    if text not in known:
+        raise ValueError(f"is {' or '.join(known)}, not {text!r:.80}")
+    return text
