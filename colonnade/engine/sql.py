@@ -1,155 +1,166 @@
 """User SQL: read-only, over the logical tables of any storage.
 
-Two guards, each enough by itself: the query is parsed and refused unless it only reads, and the engine that runs it
-has a read-only transaction and no access to files or Python variables. Where all tables live in one DuckDB store the
-SQL runs there; otherwise DuckDB runs over Arrow that is scanned out of the stores, only the tables that are named.
+Where all tables that a query reads live in one store with a SQL engine, it runs there. Otherwise DuckDB runs over Arrow
+that is scanned out of the stores: of the tables that are read, the columns that are named.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, Protocol
+import time
+from collections.abc import Callable, Iterator, Mapping
+from math import isfinite
+from typing import Any, Final, Protocol
+from weakref import WeakSet
 
 import pyarrow as pa
 
-from colonnade.engine.plan import Scan
-from colonnade.engine.store import AnyStore, Store
-from colonnade.errors import InvalidInput, QueryError
+from colonnade.engine.plan import Plan, Scan
+from colonnade.engine.running import Engine, Limits, Parameters, Query, too_late
+from colonnade.engine.sql_check import check
+from colonnade.engine.sql_result import SqlResult
+from colonnade.engine.store import AnyStore, Store, stream
+from colonnade.errors import InvalidInput
+from colonnade.queries.times import parse_duration
 from colonnade.schemas import TABLES
-from colonnade.schemas.table import Table, unknown_column
+from colonnade.schemas.table import Table
 
-if TYPE_CHECKING:
-    import polars
-    from sqlglot import exp
+_SIZES: Final = {
+    "": 1,
+    "B": 1,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "KIB": 2**10,
+    "MIB": 2**20,
+    "GIB": 2**30,
+    "TIB": 2**40,
+}
+LEAST_MEMORY: Final = 32 * 10**6
+"""With less than this a query is not tried: DuckDB needs as much to begin."""
 
-Parameters = list[Any] | Mapping[str, Any] | None
-
-_ALLOWED: Final = ("Select", "SetOperation", "Subquery", "Values", "Describe", "Summarize", "With", "Show")
-_ONLY_READING: Final = (
-    "only reading is allowed here: one statement that begins with select, with, from, values, describe, summarize, "
-    "show or explain"
-)
-_FILE_FUNCTIONS: Final = ("read_", "parquet_", "glob", "sniff_", "from_substrait", "query", "query_table", "getenv")
-
-
-class SqlResult:
-    """The rows that a query gave: read them once, in the form you like."""
-
-    def __init__(self, reader: pa.RecordBatchReader) -> None:
-        self._reader = reader
-
-    @property
-    def schema(self) -> pa.Schema:
-        """Names and Arrow types of the columns."""
-        return self._reader.schema
-
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Record batches, as they come."""
-        try:
-            yield from self._reader
-        except (pa.ArrowException, OSError) as error:
-            raise QueryError(str(error)) from None
-
-    def arrow(self) -> pa.Table:
-        """All rows as an Arrow table."""
-        return pa.Table.from_batches(self.batches(), self.schema)
-
-    def polars(self) -> polars.DataFrame:
-        """All rows as a Polars frame."""
-        import polars
-
-        frame = polars.from_arrow(self.arrow())
-        return frame if isinstance(frame, polars.DataFrame) else frame.to_frame()
-
-    def rows(self) -> list[dict[str, Any]]:
-        """All rows as dicts."""
-        return list(self.arrow().to_pylist())
+Read = Callable[[tuple[str, ...]], pa.Table]
+"""The rows of a table, in some of its columns."""
 
 
 class _Storage(Protocol):
+    results: WeakSet[SqlResult]
+    """What is stopped when the storage is closed."""
+
     @property
     def stores(self) -> tuple[AnyStore, ...]: ...
     def store_of(self, domain: str) -> AnyStore: ...
-    def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]: ...
+    def route(self, table: Table) -> AnyStore: ...
 
 
-def ask(storage: _Storage, query: str, parameters: Parameters) -> SqlResult:
-    """Check a query and run it; ``QueryError`` says why it was refused or how it failed."""
-    tables = check(query)
-    homes = {id(store): store for store in (storage.store_of(table.domain) for table in tables)}
-    if len(homes) <= 1:
-        home = next(iter(homes.values()), storage.stores[0])
-        reader = home.sql(query, parameters) if isinstance(home, Store) else None
-        if reader is not None:
-            return SqlResult(reader)
-    return SqlResult(_over_arrow(storage, tables, query, parameters))
+class _AsyncStorage(_Storage, Protocol):
+    async def execute(self, plan: Plan) -> Any: ...
 
 
-def check(query: str) -> tuple[Table, ...]:
-    """The tables that a query reads; ``QueryError`` unless it is one statement that only reads."""
-    import sqlglot
-    from sqlglot import exp
+class Asked:
+    """What a caller asks, checked: the query with what it reads, and the time it may take."""
 
-    if not query.strip():
-        raise InvalidInput("the query is empty; ask something like: select name, count(*) from spans group by name")
-    bare = query.strip()
-    explained = bare[:8].lower() == "explain "
+    def __init__(self, query: str, parameters: Parameters, limits: Limits) -> None:
+        self.begun = time.monotonic()
+        if unknown := sorted(set(limits) - set(Limits.__annotations__)):
+            raise TypeError(f"sql() got an unexpected keyword argument {unknown[0]!r}")
+        timeout, memory = limits.get("timeout"), limits.get("memory")
+        self.timeout = None if timeout is None else parse_duration(timeout)
+        limit = None if memory is None else parse_size(memory)
+        if not isinstance(parameters, list | tuple | Mapping | None):
+            raise InvalidInput("parameters are a list, for question marks, or a dict, for names such as $name")
+        reads = check(query)
+        self.query = Query(query, parameters, {table: reads.columns(table) for table in reads.tables}, limit)
+
+    def in_time(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Batches, while there is time."""
+        for batch in batches:
+            if self.timeout is not None and time.monotonic() > self.begun + self.timeout:
+                raise too_late(self.timeout)
+            yield batch
+
+    def result(self, engine: Engine, storage: _Storage) -> SqlResult:
+        """The result of the query, which begins to run, and ends with its storage."""
+        result = SqlResult(engine, self.timeout, self.begun)
+        storage.results.add(result)
+        return result
+
+
+def ask(storage: _Storage, query: str, parameters: Parameters, limits: Limits) -> SqlResult:
+    """Check a query and begin it; ``QueryError`` says why it was refused."""
+    return _begun(storage, Asked(query, parameters, limits)).bound()
+
+
+async def ask_async(storage: _AsyncStorage, query: str, parameters: Parameters, limits: Limits) -> SqlResult:
+    """The same without blocking the event loop, all rows read. A task that is cancelled stops the query."""
+    import asyncio
+
+    asked = await asyncio.to_thread(Asked, query, parameters, limits)
+    if _home(storage, asked) is None and not all(isinstance(each, Store) for each in storage.stores):
+        reads: dict[str, Read] = {}
+        for table in asked.query.columns:
+            whole = await storage.execute(Scan(table))
+            reads[table.name] = lambda columns, whole=whole: whole.select(list(columns))  # type: ignore[misc]
+        result = asked.result(_over_arrow(asked, reads), storage)
+    else:
+        result = await asyncio.to_thread(_begun, storage, asked)
     try:
-        statements = [found for found in sqlglot.parse(bare[8:] if explained else bare, read="duckdb") if found]
-    except sqlglot.errors.SqlglotError as error:
-        raise QueryError(f"this SQL cannot be read: {_plain(str(error))}") from None
-    if len(statements) != 1:
-        raise QueryError(f"one statement at a time, not {len(statements)}")
-    statement = statements[0]
-    allowed = tuple(getattr(exp, name) for name in _ALLOWED if hasattr(exp, name))
-    if not isinstance(statement, allowed):
-        raise QueryError(_ONLY_READING)
-    for node in statement.walk():
-        if isinstance(node, exp.Insert | exp.Update | exp.Delete | exp.Create | exp.Drop | exp.Command | exp.Into):
-            raise QueryError(_ONLY_READING)
-        if isinstance(node, exp.Func) and _name(node).startswith(_FILE_FUNCTIONS):
-            raise QueryError(f"{_name(node)}() reaches outside the store, which queries may not")
-    return _tables(statement)
+        await asyncio.to_thread(result.arrow)
+    except asyncio.CancelledError:
+        await asyncio.to_thread(result.cancel)
+        raise
+    return result
 
 
-def _tables(statement: exp.Expression) -> tuple[Table, ...]:
-    from sqlglot import exp
-
-    own = {cte.alias_or_name.lower() for cte in statement.find_all(exp.CTE)}
-    found: dict[str, Table] = {}
-    for node in statement.find_all(exp.Table):
-        name = node.name
-        if not name or name.lower() in own or isinstance(node.this, exp.Func):
-            continue
-        if name.lower() in TABLES:
-            found[name.lower()] = TABLES[name.lower()]
-        elif node.db.lower() not in ("information_schema", "pg_catalog"):
-            raise QueryError(unknown_column(name, "the store", TABLES).replace("column", "table"))
-    return tuple(found.values())
+def parse_size(given: int | str) -> int:
+    """Bytes: a number of them, or text such as ``512MB`` or ``2GiB``."""
+    size: object = given
+    if isinstance(given, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?I?B?)", given.strip().upper())):
+        wanted = float(match[1]) * _SIZES.get(match[2], 0)
+        size = int(wanted) if isfinite(wanted) else None
+    if not isinstance(size, int) or isinstance(size, bool) or not LEAST_MEMORY <= size < 2**63:
+        raise InvalidInput(
+            f"{given!r} is no memory to work with: write bytes or text, such as 512MB; 32MB is the least"
+        )
+    return size
 
 
-def _over_arrow(
-    storage: _Storage, tables: tuple[Table, ...], query: str, parameters: Parameters
-) -> pa.RecordBatchReader:
-    from colonnade.engine.stores.duckdb import sql_over
-
-    # Tables that the query does not name are there, but empty: `show tables` and `information_schema` know them.
-    known = {
-        table.name: pa.Table.from_batches(storage.batches(Scan(table)), table.schema)
-        if table in tables
-        else table.schema.empty_table()
-        for table in TABLES.values()
-    }
-    return sql_over(known, query, parameters)
+def _begun(storage: _Storage, asked: Asked) -> SqlResult:
+    home = _home(storage, asked)
+    engine = home.sql(asked.query) if home is not None else None
+    if engine is None:
+        engine = _over_arrow(asked, {table.name: _rows_of(storage, asked, table) for table in asked.query.columns})
+    return asked.result(engine, storage)
 
 
-def _name(node: exp.Func) -> str:
-    from sqlglot import exp
+def _home(storage: _Storage, asked: Asked) -> Store | None:
+    """The one store that keeps all that is read, if it blocks."""
+    homes = {id(store): store for store in (storage.store_of(table.domain) for table in asked.query.columns)}
+    home = next(iter(homes.values()), storage.stores[0])
+    return home if isinstance(home, Store) and len(homes) <= 1 else None
 
-    return (node.name if isinstance(node, exp.Anonymous) else node.sql_name()).lower()
+
+def _rows_of(storage: _Storage, asked: Asked, table: Table) -> Read:
+    """The rows of a table as they are now: read out of its store once, so that each scan of the query sees the same."""
+
+    def load(columns: tuple[str, ...]) -> pa.Table:
+        plan = Scan(table, columns=columns)
+        return pa.Table.from_batches(asked.in_time(stream(plan, storage.route)), plan.schema)
+
+    kept = load(asked.query.columns[table])
+
+    def read(columns: tuple[str, ...]) -> pa.Table:
+        nonlocal kept
+        if not set(columns) <= set(kept.column_names):
+            kept = load(tuple(table.columns))  # columns that are meant but not named: select messages from messages
+        return kept.select(list(columns))
+
+    return read
 
 
-def _plain(message: str) -> str:
-    # sqlglot underlines the place with terminal escapes, which belong into no error text.
-    return re.sub(r"\x1b\[\d+m", "", message)
+def _over_arrow(asked: Asked, reads: Mapping[str, Read]) -> Engine:
+    from colonnade.engine.stores.duckdb_database import Rows, over_arrow
+
+    rows = {name: Rows(TABLES[name].schema, read) for name, read in reads.items()}
+    return over_arrow(asked.query, {table.name: table.schema for table in TABLES.values()}, rows)

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import re
+import threading
 from datetime import UTC, datetime, timedelta
 
 from colonnade.errors import InvalidInput
 from colonnade.schemas.records import parse_timestamp
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def parse_duration(given: float | str | timedelta) -> float:
+    """Seconds, more than none: a number of them, a timedelta, or text such as ``30s``, ``5m`` or ``0.5``."""
+    seconds: object = given
+    if isinstance(given, timedelta):
+        seconds = given.total_seconds()
+    elif isinstance(given, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhdw]?)", given.strip())):
+        seconds = float(match[1]) * timedelta(**{_UNITS[match[2] or "s"]: 1}).total_seconds()
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 < seconds < threading.TIMEOUT_MAX:
+        raise InvalidInput(f"{given!r} is no length of time; write seconds, such as 2.5, or text, such as 30s or 5m")
+    return float(seconds)
 
 
 def parse_when(text: str | datetime | timedelta, *, now: datetime | None = None) -> datetime:

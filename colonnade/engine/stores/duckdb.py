@@ -7,10 +7,10 @@ two that meet fail; what another connection of the same file did meanwhile shows
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, Final, TypeVar
+from typing import ClassVar, Final, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -20,9 +20,10 @@ from colonnade.engine.abilities import Abilities
 from colonnade.engine.dialect import DUCKDB
 from colonnade.engine.plan import Delete, Patch, Put, Scan, Summarize
 from colonnade.engine.relational import Renderer, Statement
+from colonnade.engine.running import Engine, Query
 from colonnade.engine.store import Store
 from colonnade.engine.stores import duckdb_file
-from colonnade.errors import Conflict, QueryError, StoreClosed, StoreError, StoreReadOnly
+from colonnade.errors import Conflict, StoreClosed, StoreError, StoreReadOnly, Unsupported
 
 R = TypeVar("R")
 
@@ -139,6 +140,7 @@ class DuckDBStore(Store):
         self.label = "duckdb::memory:" if path is None else str(path)
         self.read_only = read_only
         self._root = duckdb_file.connect(path, read_only=read_only, memory_limit=memory_limit, threads=threads)
+        self._root.execute("SET lock_configuration = true")  # user SQL runs here
         self._local = threading.local()
         self._writing = threading.RLock()
         self._closed = False
@@ -213,38 +215,16 @@ class DuckDBStore(Store):
             finally:
                 cursor.close()
 
-    def sql(self, query: str, parameters: list[Any] | Mapping[str, Any] | None) -> pa.RecordBatchReader:
-        """User SQL in a read-only transaction, as a stream; the engine itself refuses writes and files."""
-        return _ask(self._session().cursor.cursor(), query, parameters)
+    def sql(self, query: Query) -> Engine:
+        """User SQL on a cursor of its own, in a read-only transaction; the engine itself refuses writes and files."""
+        from colonnade.engine.stores.duckdb_sql import DuckDBQuery
 
-
-def sql_over(
-    tables: Mapping[str, pa.Table], query: str, parameters: list[Any] | Mapping[str, Any] | None
-) -> pa.RecordBatchReader:
-    """User SQL over Arrow tables, by name, in a database of its own."""
-    connection = duckdb_file.connect(None, read_only=False, memory_limit=None, threads=None)
-    for name, data in tables.items():
-        connection.register(name, data)
-    return _ask(connection, query, parameters)
-
-
-def _ask(
-    connection: duckdb.DuckDBPyConnection, query: str, parameters: list[Any] | Mapping[str, Any] | None
-) -> pa.RecordBatchReader:
-    try:
-        connection.execute("BEGIN TRANSACTION READ ONLY")
-        reader = connection.sql(query, params=parameters or None).to_arrow_reader(BATCH)
-    except (duckdb.Error, ValueError) as error:
-        connection.close()
-        raise QueryError(str(error)) from None
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        try:
-            yield from reader
-        finally:
-            connection.close()
-
-    return pa.RecordBatchReader.from_batches(reader.schema, batches())
+        if query.memory is not None:
+            raise Unsupported(
+                f"{self.label} gives all queries the memory of the file: open it with duckdb:///...?memory_limit=2GB"
+            )
+        cursor = self._session().cursor.cursor()
+        return DuckDBQuery(query, lambda _: cursor)
 
 
 def _leads(plan: Put) -> list[str]:
