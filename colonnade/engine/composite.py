@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from weakref import WeakSet
 
 import pyarrow as pa
 
@@ -17,9 +18,17 @@ from colonnade.engine.operation import Async, Clock, Domain, Sync
 from colonnade.engine.plan import Plan, Scan, Steps
 from colonnade.engine.questions import Questions
 from colonnade.engine.store import AnyStore, AsyncStore, Store, run, run_async, stream
-from colonnade.errors import InvalidInput, Unsupported
-from colonnade.schemas import DOMAINS
+from colonnade.errors import InvalidInput, StoreClosed, Unsupported
+from colonnade.schemas import DOMAINS, table_named
 from colonnade.schemas.table import Table
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from colonnade.engine.retention import Progress, Pruned
+    from colonnade.engine.running import Limits, Parameters
+    from colonnade.engine.sql_result import SqlResult
+    from colonnade.engine.writer import AsyncWriter, Writer, WriterOptions
 
 R = TypeVar("R")
 
@@ -30,6 +39,10 @@ _DOMAINS: dict[str, type[Domain[Any]]] = {
     "observability": Observability,
     "agents": Agents,
 }
+
+
+def _only(plan: Plan) -> Steps[Any]:
+    return (yield plan)
 
 
 class _Composition:
@@ -50,6 +63,9 @@ class _Composition:
         self._clock = Clock()
         self._domains: dict[str, Domain[Any]] = {}
         self._initialized = False
+        self._closed = False
+        self._writers: WeakSet[Writer] = WeakSet()
+        self.results: WeakSet[SqlResult] = WeakSet()
 
     @property
     def stores(self) -> tuple[AnyStore, ...]:
@@ -86,6 +102,20 @@ class _Composition:
         if name not in DOMAINS:
             raise InvalidInput(f"no such domain: {name!r}; the domains are {', '.join(DOMAINS)}")
         return self._domain(name) if name in self._overrides or self._default is not None else None
+
+    def _writer(self, table: Table | str, options: WriterOptions) -> Writer:
+        from colonnade.engine.writer import Writer
+
+        if self._closed:
+            raise StoreClosed(f"{self!r} is closed; open it again with colonnade.open()")
+        table = table_named(table) if isinstance(table, str) else table
+        home = self.home_of(table.domain)
+        if not isinstance(home, Store):
+            raise Unsupported(f"{home} has no blocking driver, which a writer's thread needs; use the domain's methods")
+        domain = self._domain(table.domain)
+        writer = Writer(table, domain, self._clock, lambda plan: run(lambda: _only(plan), self.route, None), **options)
+        self._writers.add(writer)
+        return writer
 
     def __repr__(self) -> str:
         kept = [f"default={self._default}"] if self._default is not None else []
@@ -152,25 +182,39 @@ class Storage(_Composition):
     def execute(self, plan: Plan) -> Any:
         """Run one plan of the waist: ``pa.Table`` for reads, a count for changes."""
 
-        def steps() -> Steps[Any]:
-            return (yield plan)
-
-        return run(steps, self.route, None)
+        return run(lambda: _only(plan), self.route, None)
 
     def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
         """The rows of a scan as a stream of record batches."""
         return stream(plan, self.route)
 
-    def sql(self, query: str, parameters: list[Any] | Mapping[str, Any] | None = None) -> Any:
+    def writer(self, table: Table | str = "spans", **options: Unpack[WriterOptions]) -> Writer:
+        """A queue in front of ``spans``, ``scores`` or ``evals``: ``with store.writer() as writer``.
+
+        ``writer.add(record)`` returns at once; a thread in the background writes what was added in groups, within
+        ``latency`` seconds (0.05), and ``flush()`` returns when all of it is durable. The queue holds about
+        ``max_rows`` rows (32,768) and ``max_bytes`` bytes (64 MiB); where it is full, ``add`` waits (for ``timeout``
+        seconds, or as long as it takes) or, with ``on_full="raise"``, raises ``QueueFull``. ``encode`` makes rows of
+        objects that are no dicts and no Arrow data: ``colonnade.ingest.otel.spans_table`` of the spans of the
+        OpenTelemetry SDK.
+        """
+        return self._writer(table, options)
+
+    def sql(self, query: str, parameters: Parameters = None, **limits: Unpack[Limits]) -> SqlResult:
         """Ask read-only SQL (DuckDB's) over the logical tables: ``threads``, ``messages``, ``spans``, ``traces`` ...
 
         Values are bound: ``store.sql("select * from spans where name = ?", ["chat"])``, or ``$name`` with a dict.
-        Gives a ``SqlResult`` with ``.arrow()``, ``.polars()`` and ``.rows()``; raises ``QueryError`` where the SQL
-        would write or reach outside the store.
+        The result has ``.arrow()``, ``.polars()``, ``.rows()`` and ``.batches()``; the query begins at once, and
+        whatever reads the rows waits for it. All tables are of one moment.
+
+        ``timeout`` is how long the query may work, in seconds or as text such as ``"30s"``; time that the reader takes
+        between batches does not count. ``memory`` is what it may take, in bytes or as text such as ``"512MB"``. Raises
+        ``QueryError`` where the SQL is wrong, would write or reaches outside the store, and where it fails on its way:
+        ``QueryTimeout``, ``QueryOutOfMemory``, ``QueryCancelled``.
         """
         from colonnade.engine.sql import ask
 
-        return ask(self, query, parameters)
+        return ask(self, query, parameters, limits)
 
     def init(self) -> None:
         """Make what is missing in every store; done by ``open`` unless ``init=False``. Twice is once."""
@@ -180,17 +224,43 @@ class Storage(_Composition):
                     store.init()
             self._initialized = True
 
+    def prune(
+        self,
+        *,
+        older_than: str | timedelta | datetime,
+        keep_scored: bool = False,
+        dry_run: bool = False,
+        progress: Progress = lambda what, done, total: None,
+    ) -> Pruned:
+        """Delete what is older: traces all of whose spans started and ended before then, and scores and evals given
+        before then. Memory, workflow state and agents stay.
+
+        ``older_than`` is how long ago (``"30d"``, a timedelta) or a moment (an aware datetime, or ISO 8601 text). A
+        trace goes as a whole or not at all: one span that still runs, or ended later, keeps it. ``keep_scored`` keeps
+        all scores and evals, and the traces that scores point at. With ``dry_run`` nothing is deleted; the report says
+        what would be. ``progress`` is told what is being done, how much of it is, and how much there is if known.
+
+        An embedded folder gives the disk its room back. It is pruned by the process that has its lease, which other
+        processes hand over within a second or so: ``StoreLocked`` where one does not. ``Conflict`` where what is older
+        is being written to all the time. ``InvalidInput`` where ``older_than`` is no time or lies in the future.
+        """
+        from colonnade.engine.pruning import prune
+
+        return prune(self, older_than, keep_scored, dry_run, progress)
+
     def optimize(self) -> list[str]:
         """Have every store do now what it otherwise does in the background; what was done, a sentence each."""
         return [str(done) for store in self.stores if isinstance(store, Store) and (done := store.optimize())]
 
     def close(self) -> None:
-        """Release every store, each once, even if one fails."""
+        """Stop queries, write what waits in writers, and release every store, each once, even if one fails."""
+        writers = () if self._closed else tuple(self._writers)
+        self._closed = True
         errors: list[Exception] = []
-        for store in self.stores:
+        for each in (*self.results, *writers, *self.stores):
             try:
-                if isinstance(store, Store):
-                    store.close()
+                if not isinstance(each, AsyncStore):
+                    each.close()
             except Exception as error:
                 errors.append(error)
         if errors:
@@ -255,10 +325,38 @@ class AsyncStorage(_Composition):
     async def execute(self, plan: Plan) -> Any:
         """Run one plan of the waist: ``pa.Table`` for reads, a count for changes."""
 
-        def steps() -> Steps[Any]:
-            return (yield plan)
+        return await run_async(lambda: _only(plan), self.route, None)
 
-        return await run_async(steps, self.route, None)
+    async def sql(self, query: str, parameters: Parameters = None, **limits: Unpack[Limits]) -> SqlResult:
+        """As ``Storage.sql``, but all rows are read before it returns: looking at them waits for nothing.
+
+        A task that is cancelled stops its query.
+        """
+        from colonnade.engine.sql import ask_async
+
+        return await ask_async(self, query, parameters, limits)
+
+    def writer(self, table: Table | str = "spans", **options: Unpack[WriterOptions]) -> AsyncWriter:
+        """As ``Storage.writer``, with methods that are awaited: ``async with store.writer() as writer``.
+
+        ``Unsupported`` where the driver of the store is natively async.
+        """
+        from colonnade.engine.writer import AsyncWriter
+
+        return AsyncWriter(self._writer(table, options))
+
+    async def prune(
+        self,
+        *,
+        older_than: str | timedelta | datetime,
+        keep_scored: bool = False,
+        dry_run: bool = False,
+        progress: Progress = lambda what, done, total: None,
+    ) -> Pruned:
+        """As ``Storage.prune``. ``progress`` is called on another thread."""
+        from colonnade.engine.pruning import prune_async
+
+        return await prune_async(self, older_than, keep_scored, dry_run, progress)
 
     async def init(self) -> None:
         """Make what is missing in every store, all at once. Twice is once."""
@@ -271,14 +369,22 @@ class AsyncStorage(_Composition):
             self._initialized = True
 
     async def close(self) -> None:
-        """Release every store."""
+        """Stop queries, write what waits in writers, and release every store, each once, even if one fails."""
         import asyncio
 
-        for store in self.stores:
-            if isinstance(store, AsyncStore):
-                await store.close()
-            else:
-                await asyncio.to_thread(store.close)
+        writers = () if self._closed else tuple(self._writers)
+        self._closed = True
+        errors: list[Exception] = []
+        for each in (*self.results, *writers, *self.stores):
+            try:
+                if isinstance(each, AsyncStore):
+                    await each.close()
+                else:
+                    await asyncio.to_thread(each.close)
+            except Exception as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
     async def __aenter__(self) -> Self:
         await self.init()

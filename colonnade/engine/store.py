@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import pyarrow as pa
 
 from colonnade.engine.abilities import Abilities, Route, native_scan, perform
 from colonnade.engine.operation import Guard, Natives, expand
 from colonnade.engine.plan import Delete, Patch, Plan, Put, Scan, Steps, Summarize
+from colonnade.engine.running import Engine, Query
 from colonnade.errors import Conflict, Unsupported
 from colonnade.schemas.table import Table
+
+if TYPE_CHECKING:
+    from colonnade.engine.retention import Progress, Pruned, Retention
 
 R = TypeVar("R")
 
@@ -38,6 +42,12 @@ class Store:
 
     def optimize(self) -> object | None:
         """Do now what is otherwise done in the background, and say what; ``None`` where there is nothing to do."""
+        return None
+
+    def prune(
+        self, retention: Retention, domains: Collection[str], *, dry_run: bool, progress: Progress
+    ) -> Pruned | None:
+        """Delete what is out of date in some domains by a way of its own; ``None`` where ``Delete`` is the only one."""
         return None
 
     def home(self, domain: str) -> Store:
@@ -72,8 +82,8 @@ class Store:
         """A session in which plans are one: committed at its end, undone on an error; ``Conflict`` if others won."""
         raise Unsupported(f"{self} has no transactions")
 
-    def sql(self, query: str, parameters: Any) -> pa.RecordBatchReader | None:
-        """User SQL, checked already, over the logical tables; ``None`` where the store speaks no SQL of its own."""
+    def sql(self, query: Query) -> Engine | None:
+        """What runs user SQL, checked already, over the logical tables; ``None`` where the store has no SQL engine."""
         return None
 
     def execute(self, plan: Plan) -> Any:

@@ -20,6 +20,7 @@ from colonnade.engine import store as engine_store
 from colonnade.engine.abilities import Abilities
 from colonnade.engine.operation import Async, C, Clock, Domain, Guard, Sync, atomic, clear_all, new_id, operation
 from colonnade.engine.plan import TRUE, Delete, Is, OneOf, Patch, Put, Scan, Steps, Summarize, change, count, rows
+from colonnade.engine.running import Query
 from colonnade.engine.store import AsyncStore, Store, run, run_async, stream
 from colonnade.engine.stores.duckdb import DuckDBStore
 from colonnade.engine.stores.memory import MemoryStore
@@ -287,7 +288,7 @@ def test_a_store_promises_nothing_by_itself() -> None:
     bare.label = "nothing"
     assert str(bare) == "nothing" and repr(bare) == "<Store nothing>" and bare.abilities == Abilities()
     assert bare.home("memory") is bare
-    assert bare.sql("select 1", None) is None
+    assert bare.sql(Query("select 1", None, {})) is None
     assert bare.init() is None and bare.close() is None  # type: ignore[func-returns-value]
     for plan in (Scan(THREADS), put(), Delete(THREADS, TRUE)):
         with pytest.raises(NotImplementedError):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 import sqlite3
 import threading
 import time
@@ -21,6 +22,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
+from urllib.parse import quote
 from weakref import WeakSet
 
 import pyarrow as pa
@@ -139,7 +141,14 @@ class SQLiteStore(Store):
 
     abilities: ClassVar[Abilities] = ABILITIES
 
-    def __init__(self, path: Path, *, durability: Durability = "process", tables: Sequence[Table] = STORED) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        durability: Durability = "process",
+        tables: Sequence[Table] = STORED,
+        read_only: bool = False,
+    ) -> None:
         if path.is_dir():
             raise NotAStore(f"{path} is a folder; a SQLite store is one file")
         if not path.parent.is_dir():
@@ -148,6 +157,7 @@ class SQLiteStore(Store):
         self.label = str(path)
         self._tables = tables
         self._durability = durability
+        self._read_only = read_only
         self._closed = False
         self._begin()
         survives_forks(self)
@@ -160,14 +170,21 @@ class SQLiteStore(Store):
         if self._closed:
             raise StoreClosed(f"{self.label} is closed; open it again with colonnade.open()")
         connection: _Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
+        address = reading_address(self.path) if self._read_only else str(self.path)
+        if connection is None or self._local.address != address:
             with translated(self.label):
                 connection = sqlite3.connect(
-                    self.path, isolation_level=None, check_same_thread=False, timeout=_BUSY / 1000, factory=_Connection
+                    address,
+                    uri=self._read_only,
+                    isolation_level=None,
+                    check_same_thread=False,
+                    timeout=_BUSY / 1000,
+                    factory=_Connection,
                 )
-                _use_wal(connection)
+                if not self._read_only:
+                    _use_wal(connection)
                 connection.execute(f"PRAGMA synchronous = {'FULL' if self._durability == 'power' else 'NORMAL'}")
-            self._local.connection = connection
+            self._local.connection, self._local.address = connection, address
             self._open.add(connection)
         return connection
 
@@ -266,6 +283,16 @@ class SQLiteStore(Store):
             raise
         with translated(self.label):
             connection.execute("COMMIT")
+
+
+def reading_address(path: Path) -> str:
+    """What SQLite opens to read a file and never to write it.
+
+    A file without a write-ahead log could not be opened where none can be made, unless SQLite is told that nobody
+    changes it: so it is another address once somebody does.
+    """
+    nobody = not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists()
+    return f"file:{quote(str(path))}?mode=ro{'&immutable=1' if nobody else ''}"
 
 
 def bound(value: Any) -> Any:

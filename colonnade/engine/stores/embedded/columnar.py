@@ -26,7 +26,7 @@ from colonnade.engine.normalize import named_columns
 from colonnade.engine.plan import TRUE, Delete, Filter, Put, Scan, Summarize
 from colonnade.engine.store import Store
 from colonnade.engine.stores.embedded.copies import Copies
-from colonnade.engine.stores.embedded.folder import Folder, Manifest
+from colonnade.engine.stores.embedded.folder import Folder, Manifest, not_written
 from colonnade.engine.stores.embedded.fresh import Fresh
 from colonnade.engine.stores.embedded.locks import Gate
 from colonnade.engine.stores.embedded.log import TABLES, Change, LogReader, LogWriter, TooLong, Verb
@@ -189,21 +189,27 @@ class ColumnarStore(Store):
             if not alone:
                 with self._changing(alone=False):
                     return self.append(changes, alone=True)
-            self._version = max(time.time_ns() // 1000, self._version + 1, self._fresh.newest + 1)
             try:
+                self._version = self._passing().version(max(self._version, self._fresh.newest))
                 self._log = self._log or self._new_log()
                 self._log.append(self._version, changes)
             except OSError as error:
                 self._rotate()
-                raise StoreError(f"{self.label}: nothing was written: {error.strerror}") from error
+                raise not_written(self.folder.path, error) from error
             if self._log.rows >= ROTATE_ROWS or self._log.size >= ROTATE_BYTES:
                 self._rotate()
             return None
 
     def _changing(self, *, alone: bool) -> AbstractContextManager[None]:
+        return self._passing().passed(alone=alone)
+
+    def _passing(self) -> Gate:
         if self._gate is None:
-            self._gate = Gate(self.folder.path)
-        return self._gate.passed(alone=alone)
+            try:
+                self._gate = Gate(self.folder.path)
+            except OSError as error:
+                raise not_written(self.folder.path, error) from error
+        return self._gate
 
     def _new_log(self) -> LogWriter:
         name = f"{time.time_ns():020d}-{os.getpid()}-{uuid4().hex[:8]}.log"

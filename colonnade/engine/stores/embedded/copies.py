@@ -20,8 +20,9 @@ from colonnade.engine.stores.embedded.index import INDEXED, Range, hash_of
 from colonnade.engine.stores.embedded.segments import VERSION_COLUMN, Attached, Segments
 from colonnade.schemas.table import Table
 
-_MANY: Final = 64
-"""More ranges than this are read as one."""
+_ALTERNATIVES: Final = 6
+_JOINED: Final = 100_000
+"""More rows than this are not looked up one by one: everything from the first to the last is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,25 +106,34 @@ class Copies:
         table, column = self.table, INDEXED[self.table.name][0]
         final = f"{DUCKDB.ident(table.facts.final)} IS NOT NULL" if table.facts.final else "TRUE"
         chosen = ", ".join(map(DUCKDB.ident, table.key))
-        within = rows_within(attached.index.ranges(table.name, column, values))
+        within, wanted = rows_within(attached.index.ranges(table.name, column, values), "wanted")
         found = self._segments.query(
             Statement(
                 f"SELECT rowid, {VERSION_COLUMN}, {final}, {chosen} FROM {attached.name}.{DUCKDB.ident(table.name)} "
                 f"WHERE {within} AND {DUCKDB.ident(column)} IN (SELECT value FROM candidates)"
             ),
-            {"candidates": pa.table({"value": pa.array(values, pa.string())})},
+            {
+                "candidates": pa.table({"value": pa.array(values, pa.string())}),
+                "wanted": pa.table({"place": pa.array(wanted, pa.int64())}),
+            },
         )
         for place, version, is_final, *key in zip(*(each.to_pylist() for each in found.columns), strict=True):
             yield key[0], Copy(attached.file, place, key[0] if len(key) == 1 else tuple(key), version, is_final)
 
 
-def rows_within(ranges: Sequence[Range]) -> str:
-    """A condition on row ids: within any of the ranges."""
-    if len(ranges) > _MANY:
-        ranges = [(ranges[0][0], ranges[-1][1])]
+def rows_within(ranges: Sequence[Range], wanted: str, place: str = "rowid") -> tuple[str, list[int]]:
+    """A condition on row ids, within any of the ranges; and the ids that the relation ``wanted`` must hold for it.
+
+    DuckDB looks at every row for each of the alternatives of an ``OR``, but joins with a relation at little cost.
+    """
     if not ranges:
-        return "FALSE"
-    return f"({' OR '.join(f'rowid BETWEEN {first} AND {last}' for first, last in ranges)})"
+        return "FALSE", []
+    if len(ranges) > _ALTERNATIVES:
+        if sum(last - first for first, last in ranges) <= _JOINED:
+            ids = [each for first, last in ranges for each in range(first, last + 1)]
+            return f"{place} IN (SELECT place FROM {wanted})", ids
+        ranges = [(ranges[0][0], ranges[-1][1])]
+    return f"({' OR '.join(f'{place} BETWEEN {first} AND {last}' for first, last in ranges)})", []
 
 
 def key_table(table: Table, keys: Sequence[Any]) -> pa.Table:

@@ -11,20 +11,25 @@
       lease            held by the one process that seals and compacts
       changing         held shared by those who write, alone by those who read and write as one
       waiting          held by who waits to be alone
+      clock            the last version that was given to a commit
+      damaged/         what was damaged and has been replaced; never read
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
-from contextlib import suppress
+import zlib
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from colonnade.engine.stores.embedded.locks import LockFile
+from colonnade.engine.stores.embedded.locks import Gate, LockFile
 from colonnade.errors import InvalidAddress, NotAStore, SchemaTooNew, StoreError, StoreReadOnly
 from colonnade.schemas import VERSION
 
@@ -41,9 +46,13 @@ _OURS: Final = (
     "lease",
     "changing",
     "waiting",
+    "clock",
+    "damaged",
 )
 _UNFINISHED: Final = 60.0
 """Seconds after which a file that is about to be renamed never will be."""
+_FORBIDDEN: Final = (errno.EROFS, errno.EACCES, errno.EPERM)
+_BEFORE_MANIFEST: Final = b'"manifest": '
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +98,7 @@ class Folder:
         self.logs = path / "logs"
         self.segments = path / "segments"
         self.state = path / "state.db"
+        self._manifest = path / _MANIFEST
 
     def init(self) -> None:
         """Make the folder, or check that it is one of ours that this version can read."""
@@ -97,9 +107,7 @@ class Folder:
         marker = self.path / _STORE
         try:
             if marker.exists():
-                found = int(json.loads(marker.read_text())["schema"])
-                if found > VERSION:
-                    raise SchemaTooNew(str(self.path), found, VERSION)
+                self._check(marker)
             elif self.path.exists() and any(not _is_ours(entry.name) for entry in self.path.iterdir()):
                 raise NotAStore(f"{self.path} holds other files; give colonnade a folder of its own")
             elif not self.path.parent.is_dir():
@@ -108,43 +116,69 @@ class Folder:
                 )
             self.logs.mkdir(parents=True, exist_ok=True)
             self.segments.mkdir(exist_ok=True)
-            if not marker.exists():
-                self._replace(marker, json.dumps({"format": "colonnade", "schema": VERSION}))
-        except PermissionError as error:
-            raise StoreReadOnly(f"{self.path} cannot be written, so no store can be made there") from error
+            if not (marker.exists() and self._manifest.exists()):
+                self._make(marker)
+        except OSError as error:
+            raise not_written(self.path, error) from error
+        if missing := [path.name for path in (self.state, self._manifest) if not path.exists()]:
+            raise StoreError(
+                f"{self.path}: {' and '.join(missing)} should be there and is not; run: colonnade fsck {self.path}"
+            )
+
+    def _check(self, marker: Path) -> None:
+        try:
+            found = int(json.loads(marker.read_text())["schema"])
         except (ValueError, KeyError, TypeError) as error:
-            raise NotAStore(f"{marker} cannot be read: {error}") from error
+            raise NotAStore(f"{marker} is damaged: {error}; run: colonnade fsck {self.path}") from error
+        if found > VERSION:
+            raise SchemaTooNew(str(self.path), found, VERSION)
+
+    def _make(self, marker: Path) -> None:
+        """Make what a store has from its beginning, ``store.json`` last: what is missing later has been lost."""
+        with closing(Gate(self.path)) as gate, gate.passed(alone=True):
+            if not self._manifest.exists() and not any(self.segments.glob("*.duckdb")):
+                self.install(Manifest())
+            if not marker.exists():
+                self.state.touch()
+                self.mark()
+
+    def mark(self) -> None:
+        """Say that this is a store, and of which version."""
+        self._replace(self.path / _STORE, json.dumps({"format": "colonnade", "schema": VERSION}).encode())
 
     def manifest(self) -> Manifest:
         """The manifest as it is now."""
         try:
-            said = json.loads((self.path / _MANIFEST).read_bytes())
-        except FileNotFoundError:
-            return Manifest()
-        except ValueError as error:
-            raise StoreError(f"{self.path / _MANIFEST} is damaged: {error}; run: colonnade fsck {self.path}") from error
-        segments = tuple(Segment(**segment) for segment in said["segments"])
-        return Manifest(said["generation"], segments, tuple(said["sealed"]), said["cleared"], said["exceptions"])
+            return _manifest(self._manifest.read_bytes())
+        except FileNotFoundError as error:
+            raise StoreError(f"{self._manifest} is missing; run: colonnade fsck {self.path}") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{self._manifest} is damaged: {error}; run: colonnade fsck {self.path}") from error
 
     def stamp(self) -> tuple[int, int]:
         """What changes when the manifest does: its inode and time. Cheaper than reading it."""
         try:
-            found = (self.path / _MANIFEST).stat()
+            found = self._manifest.stat()
         except FileNotFoundError:
             return 0, 0
         return found.st_ino, found.st_mtime_ns
 
     def install(self, manifest: Manifest) -> None:
         """Make a manifest the one that counts. Only the holder of the lease may."""
-        self._replace(self.path / _MANIFEST, json.dumps(asdict(manifest)))
+        text = json.dumps(asdict(manifest)).encode()
+        self._replace(self._manifest, b'{"crc": %d, %b%b}' % (zlib.crc32(text), _BEFORE_MANIFEST, text))
 
-    def _replace(self, path: Path, text: str) -> None:
+    def _replace(self, path: Path, data: bytes) -> None:
         unfinished = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
-        with unfinished.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        try:
+            with unfinished.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
         sync_folder(path.parent)
 
     def log_names(self) -> list[str]:
@@ -171,13 +205,36 @@ class Folder:
         return None
 
     def tidy(self) -> None:
-        """Remove what sealing processes that are gone left unfinished. The caller has the lease."""
-        for left in self.segments.glob(".*"):
+        """Remove what processes that are gone left unfinished. The caller has the lease."""
+        for left in self.unfinished():
             left.unlink(missing_ok=True)
-        for left in (*self.logs.glob("*.new"), *self.path.glob(".*.json.*")):
+
+    def unfinished(self, *, sealing: bool = False) -> Iterator[Path]:
+        """What was to get its name later and never will; where another process is ``sealing``, not what may be its."""
+        if not sealing:
+            yield from self.segments.glob(".*")
+        for left in (*self.logs.glob("*.new"), *self.path.glob(".*.json.*"), *self.path.glob(".state.db*")):
             with suppress(FileNotFoundError):
-                if time.time() - left.stat().st_mtime > _UNFINISHED:
-                    left.unlink()
+                if abs(time.time() - left.stat().st_mtime) > _UNFINISHED:
+                    yield left
+
+
+def not_written(path: Path, error: OSError) -> StoreError:
+    """What is raised where the system refuses to write: it may not be written, or there is no room."""
+    if error.errno in _FORBIDDEN:
+        return StoreReadOnly(f"{path} cannot be written: {error.strerror}; nothing was written")
+    return StoreError(f"{path}: nothing was written: {error.strerror or error}")
+
+
+def _manifest(data: bytes) -> Manifest:
+    said = json.loads(data)
+    if "crc" in said:
+        text = data.partition(_BEFORE_MANIFEST)[2][:-1]
+        if zlib.crc32(text) != said["crc"]:
+            raise ValueError("its checksum is wrong")
+        said = said["manifest"]
+    segments = tuple(Segment(**segment) for segment in said["segments"])
+    return Manifest(said["generation"], segments, tuple(said["sealed"]), said["cleared"], said["exceptions"])
 
 
 def _is_ours(name: str) -> bool:

@@ -110,18 +110,19 @@ class FreshTable:
     _logs: dict[str, LogRows] = field(default_factory=dict)
     _by_trace: dict[str, list[tuple[LogRows, int]]] = field(default_factory=lambda: defaultdict(list))
     _seen: set[str] = field(default_factory=set)
+    _losers: dict[Key, Row] = field(default_factory=dict)
 
     def apply(self, log: str, version: int, change: Change) -> None:
         """Take in one change. Changes may come in any order; versions decide."""
         if change.verb == Verb.CLEAR:
             self.cleared = max(self.cleared, version)
-            self._drop([key for key, row in self.rows.items() if row.version < version])
+            self._drop([key for key, row in self.rows.items() if row.version < version], version)
         elif change.rows is not None and change.verb == Verb.DELETE:
             for key in keys_of(self.table, change.rows):
                 self.deleted[key] = max(self.deleted.get(key, 0), version)
                 self._touch(key if isinstance(key, str) else key[0])
                 if key in self.rows and self.rows[key].version < version:
-                    self._drop([key])
+                    self._drop([key], version)
         elif change.rows is not None:
             self._put(log, version, change.rows)
 
@@ -142,8 +143,12 @@ class FreshTable:
             elif wins(is_final, version, old.final, old.version):
                 old.log.dead.add(old.ordinal)
                 rows[key] = new
+                if old.version > version:
+                    self._lose(key, old)
             else:
                 dead.add(ordinal)
+                if version > old.version:
+                    self._lose(key, new)
             ordinal += 1
         for value in batch.column(self.table.key[0]).to_pylist():
             self._touch(value)
@@ -158,10 +163,20 @@ class FreshTable:
             self._seen.add(value)
             self.touched.append(value)
 
-    def _drop(self, keys: Iterable[Key]) -> None:
+    def _lose(self, key: Key, row: Row) -> None:
+        """Remember a running row that is later than the final one that beat it: what removes that may spare this."""
+        known = self._losers.get(key)
+        if known is None or known.version <= row.version:
+            self._losers[key] = row
+
+    def _drop(self, keys: Iterable[Key], version: int) -> None:
         for key in keys:
             row = self.rows.pop(key)
             row.log.dead.add(row.ordinal)
+            spared = self._losers.pop(key, None)
+            if spared is not None and spared.version > version:
+                spared.log.dead.discard(spared.ordinal)
+                self.rows[key] = spared
 
     def forget(self, logs: Iterable[str]) -> None:
         """Drop the rows of logs that put rows and did nothing else."""
@@ -169,6 +184,7 @@ class FreshTable:
         if not gone:
             return
         self.rows = {key: row for key, row in self.rows.items() if id(row.log) not in gone}
+        self._losers = {key: row for key, row in self._losers.items() if id(row.log) not in gone}
         traces: dict[str, list[tuple[LogRows, int]]] = defaultdict(list)
         for trace, places in self._by_trace.items():
             if left := [place for place in places if id(place[0]) not in gone]:

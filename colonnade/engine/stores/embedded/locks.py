@@ -19,6 +19,9 @@ from colonnade.errors import StoreLocked
 PATIENCE: Final = 30.0
 """Seconds to wait for the gate."""
 _PAUSE: Final = 0.0005
+_VERSION_BYTES: Final = 8
+_NO_VERSION: Final = 2**62
+"""What is at least this is no time that any clock has shown: the file is damaged."""
 
 
 class LockFile:
@@ -77,6 +80,7 @@ class Gate:
         self._path = folder / "changing"
         self._door = LockFile(self._path)
         self._turnstile = LockFile(folder / "waiting")
+        self._clock = LockFile(folder / "clock")
 
     @contextmanager
     def passed(self, *, alone: bool) -> Iterator[None]:
@@ -94,11 +98,27 @@ class Gate:
         finally:
             self._door.unlock()
 
+    def version(self, least: int) -> int:
+        """A version for the commit that is about to be written, by whoever is within.
+
+        It is the time in microseconds since the epoch, but later than ``least`` and than every version that any process
+        was given before: clocks are set back now and then, and the last write wins all the same.
+        """
+        self._wait(self._clock, time.monotonic() + PATIENCE, alone=True)
+        try:
+            last = int.from_bytes(os.pread(self._clock.descriptor, _VERSION_BYTES, 0), "little")
+            last = last if last < _NO_VERSION else 0
+            version = max(time.time_ns() // 1000, least + 1, last + 1)
+            os.pwrite(self._clock.descriptor, version.to_bytes(_VERSION_BYTES, "little"), 0)
+            return version
+        finally:
+            self._clock.unlock()
+
     def _wait(self, file: LockFile, until: float, *, alone: bool) -> None:
         while not file.try_lock(alone=alone):
             if time.monotonic() > until:
                 raise StoreLocked(
-                    f"{self._path.parent} has been held for {PATIENCE:.0f} seconds by {_holders(self._path)}, which "
+                    f"{self._path.parent} has been held for {PATIENCE:.0f} seconds by {holders(self._path)}, which "
                     "may be stopped: let it go on, or end it; nothing was written"
                 )
             time.sleep(_PAUSE)
@@ -107,17 +127,25 @@ class Gate:
         """Close its files."""
         self._door.close()
         self._turnstile.close()
+        self._clock.close()
 
 
-def _holders(path: Path) -> str:
-    """Who has a lock on a file, in words."""
+def holders(path: Path) -> str:
+    """Who has a lock on a file, in words; Linux alone says which process it is."""
+    found = locked_by(path)
+    if os.getpid() in found:
+        return "this process"
+    return f"process {', '.join(map(str, sorted(found)))}" if found else "another process"
+
+
+def locked_by(path: Path) -> set[int]:
+    """The processes that have locks of any kind on a file, as far as the system tells: Linux alone does."""
     with suppress(OSError):
         inode = path.stat().st_ino
         lines = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
-        found = sorted({int(parts[4]) for parts in lines if parts[5].endswith(f":{inode}")} - {os.getpid()})
-        if found:
-            return f"process {', '.join(map(str, found))}"
-    return "another process"
+        # One that waits is listed too, with an arrow: "1: -> FLOCK ADVISORY ...".
+        return {int(parts[4]) for parts in lines if parts[1] != "->" and parts[5].endswith(f":{inode}")}
+    return set()
 
 
 def is_locked(path: Path) -> bool:

@@ -39,9 +39,9 @@ from colonnade.schemas import EVALS, SCORES, SPANS
 from colonnade.schemas.table import Table
 
 MAGIC: Final = b"COLOLOG1"
-_FRAME: Final = struct.Struct("<IIQ")
-_ENTRY: Final = struct.Struct("<BBxxI")
-_VERSION: Final = struct.Struct("<Q")
+FRAME: Final = struct.Struct("<IIQ")
+ENTRY: Final = struct.Struct("<BBxxI")
+VERSION: Final = struct.Struct("<Q")
 
 TABLES: Final[Mapping[int, Table]] = {1: SPANS, 2: SCORES, 3: EVALS}
 """The tables that accumulate, by the number that logs know them by. A number is never given to another table."""
@@ -114,16 +114,16 @@ class LogWriter:
         It is not cut off, because readers may have it mapped.
         """
         parts = [part for change in changes for part in self._entries(change)]
-        crc = zlib.crc32(_VERSION.pack(version))
+        crc = zlib.crc32(VERSION.pack(version))
         for part in parts:
             crc = zlib.crc32(part, crc)
         length = sum(map(len, parts))
         if length > LONGEST:
             raise TooLong(f"{self.path.name}: one commit has at most {LONGEST:,} bytes, not {length:,}")
-        written = os.writev(self._file.descriptor, [_FRAME.pack(length, crc, version), *parts])
-        if written != _FRAME.size + length:
+        written = os.writev(self._file.descriptor, [FRAME.pack(length, crc, version), *parts])
+        if written != FRAME.size + length:
             raise OSError(
-                errno.ENOSPC, f"only {written} of {_FRAME.size + length} bytes could be written", str(self.path)
+                errno.ENOSPC, f"only {written} of {FRAME.size + length} bytes could be written", str(self.path)
             )
         if self._power:
             os.fdatasync(self._file.descriptor)
@@ -135,10 +135,10 @@ class LogWriter:
         number = NUMBERS[change.table.name]
         if change.table.name not in self._known:
             schema = change.table.schema.serialize().to_pybytes()
-            yield _ENTRY.pack(number, Verb.SCHEMA, len(schema))
+            yield ENTRY.pack(number, Verb.SCHEMA, len(schema))
             yield schema
         data = b"" if change.rows is None else change.rows.serialize()
-        yield _ENTRY.pack(number, change.verb, len(data))
+        yield ENTRY.pack(number, change.verb, len(data))
         yield data
 
     def sync(self) -> None:
@@ -208,8 +208,8 @@ class LogReader:
     def _changes(self, body: memoryview) -> Iterator[Change]:
         at = 0
         while at < len(body):
-            number, verb, length = _ENTRY.unpack_from(body, at)
-            at += _ENTRY.size
+            number, verb, length = ENTRY.unpack_from(body, at)
+            at += ENTRY.size
             data = pa.py_buffer(body[at : at + length])
             at += length
             if verb == Verb.SCHEMA:
@@ -224,12 +224,12 @@ class LogReader:
 
 def whole_frame(data: bytes | memoryview, at: int, *, trusted: bool = False) -> tuple[int, int, int] | None:
     """The frame at a place: its version, where its body begins and ends; ``None`` where it is torn or damaged."""
-    if at + _FRAME.size > len(data):
+    if at + FRAME.size > len(data):
         return None
-    length, crc, version = _FRAME.unpack_from(data, at)
-    start, end = at + _FRAME.size, at + _FRAME.size + length
+    length, crc, version = FRAME.unpack_from(data, at)
+    start, end = at + FRAME.size, at + FRAME.size + length
     if end > len(data):
         return None
-    if not trusted and zlib.crc32(memoryview(data)[start:end], zlib.crc32(_VERSION.pack(version))) != crc:
+    if not trusted and zlib.crc32(memoryview(data)[start:end], zlib.crc32(VERSION.pack(version))) != crc:
         return None
     return version, start, end

@@ -9,7 +9,7 @@ plainly.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,20 +18,24 @@ import pyarrow as pa
 from colonnade.engine import fold
 from colonnade.engine.dialect import DUCKDB
 from colonnade.engine.normalize import named_columns
-from colonnade.engine.plan import And, Bucket, Filter, Is, OneOf, Scan, Summarize
+from colonnade.engine.plan import And, Bucket, Filter, Is, Null, OneOf, Scan, Summarize
 from colonnade.engine.relational import Renderer, Statement
 from colonnade.engine.stores.embedded.copies import Copies, rows_within
 from colonnade.engine.stores.embedded.folder import Manifest
-from colonnade.engine.stores.embedded.fresh import FreshTable, wins
+from colonnade.engine.stores.embedded.fresh import FreshTable, keys_of, wins
 from colonnade.engine.stores.embedded.index import INDEXED, Range
-from colonnade.engine.stores.embedded.segments import TIME, VERSION_COLUMN, Attached, Segments
+from colonnade.engine.stores.embedded.segments import PLACE, ROOTS, TIME, VERSION_COLUMN, Attached, Segments
+from colonnade.schemas import SPANS
 from colonnade.schemas.table import Table
 
-_FEW: Final = 64
+_FEW: Final = 128
 """A filter on at most so many ids is looked up in the indexes."""
 _INLINE: Final = 64
 """At most so many row ids are written into a statement."""
 _WHOLE: Final = ((0, 2**62),)
+
+Places = Sequence[tuple[Attached, Sequence[Range]]]
+"""Segments, and where in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,8 @@ class Picture:
     def scan(self, plan: Scan) -> pa.Table:
         """Rows of segments and logs, filtered, ordered, cut and projected."""
         columns = scanned(plan)
+        if plan.limit is not None and self._of_roots(plan.where) and not self._of_roots(plan.where, columns):
+            return self._with_payloads(plan, self.scan(plan.but(columns=plan.table.key)))
         parts = [fold.scan(Scan(plan.table, plan.where, columns=columns), self.fresh)]
         for group, later in self._walk(plan):
             parts.append(self._from_segments(plan, columns, group))
@@ -89,26 +95,49 @@ class Picture:
                 break
         return fold.cut(plan, pa.concat_tables([part for part in parts if part.num_rows] or parts[:1]))
 
+    def _with_payloads(self, plan: Scan, page: pa.Table) -> pa.Table:
+        """The rows of a page whose keys are known already."""
+        keys = set(keys_of(self.table, page))
+        traces = OneOf("traceId", tuple(page.column("traceId").unique().to_pylist()))
+        needed = (*plan.projection, *(name for name in plan.table.key if name not in plan.projection))
+        found = self.scan(plan.but(where=plan.where & traces, limit=None, offset=0, columns=needed))
+        on_page = pa.array([key in keys for key in keys_of(self.table, found)], pa.bool_())
+        return found.filter(on_page).select(list(plan.projection))
+
+    def _of_roots(self, where: Filter, columns: Collection[str] = ()) -> bool:
+        """Whether the small table of root spans answers: they alone are asked for, and nothing wide of them."""
+        parts = where.of if isinstance(where, And) else (where,)
+        return (
+            self.table == SPANS
+            and Null("parentSpanId") in parts
+            and values_of(where, "traceId") is None
+            and {*columns, *named_columns(where)} <= set(SPANS.light)
+        )
+
     def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
-        """The same as a stream: segment by segment where no order is asked for."""
+        """The same as a stream, where no order is asked for: no more than a few batches are in memory."""
         if plan.complete_order:
             yield from self.scan(plan).to_batches()
             return
-        for place in self._places(plan.where):
-            yield from self._from_segments(plan, plan.projection, [place]).to_batches()
+        if places := self._places(plan.where):
+            statement, relations, whole = self._statement(plan, plan.projection, places)
+            for batch in self.segments.stream(statement, relations):
+                yield from whole(pa.Table.from_batches([batch])).to_batches()
         yield from fold.scan(plan, self.fresh).to_batches()
 
     def summarize(self, plan: Summarize) -> pa.Table:
         """One statement over everything."""
         names = summarized(plan)
         columns = ", ".join(map(DUCKDB.ident, names))
-        sources = [self._source(each, ranges) for each, ranges in self._places(plan.where)]
+        roots = self._of_roots(plan.where, names)
+        wanted: dict[str, list[int]] = {}
+        sources = [self._source(each, ranges, wanted, roots=roots) for each, ranges in self._places(plan.where)]
         union = " UNION ALL ".join(f"SELECT {columns} FROM {source}" for source in (*sources, "fresh"))
         statement = Renderer(DUCKDB, source=lambda _: f"({union})").summarize(plan)
-        found = self.segments.query(statement, {"fresh": self.fresh, **self.relations()})
+        found = self.segments.query(statement, {"fresh": self.fresh, **self._relations(wanted)})
         return fold.typed_summary(plan, found)
 
-    def _places(self, where: Filter) -> list[tuple[Attached, Sequence[Range]]]:
+    def _places(self, where: Filter) -> Places:
         """The segments that may have such rows, and where in them."""
         narrowed = narrowing(self.table, where)
         if narrowed is None:
@@ -116,7 +145,7 @@ class Picture:
         found = [(each, each.index.ranges(self.table.name, *narrowed)) for each in self.attached]
         return [(each, ranges) for each, ranges in found if ranges]
 
-    def _walk(self, plan: Scan) -> Iterator[tuple[list[tuple[Attached, Sequence[Range]]], int | None]]:
+    def _walk(self, plan: Scan) -> Iterator[tuple[Places, int | None]]:
         """Segments in the order in which they should be read, each with the best time that a later one may have.
 
         One by one where that may end early, else all at once.
@@ -133,10 +162,17 @@ class Picture:
         for place, at in enumerate(order, 1):
             yield [places[at]], times[order[place]] if place < len(order) else None
 
-    def _from_segments(
-        self, plan: Scan, columns: tuple[str, ...], places: Sequence[tuple[Attached, Sequence[Range]]]
-    ) -> pa.Table:
-        """One statement; each segment has its own order and limit, since a union of all would prune nothing."""
+    def _from_segments(self, plan: Scan, columns: tuple[str, ...], places: Places) -> pa.Table:
+        statement, relations, whole = self._statement(plan, columns, places)
+        return whole(self.segments.query(statement, relations))
+
+    def _statement(
+        self, plan: Scan, columns: tuple[str, ...], places: Places
+    ) -> tuple[Statement, dict[str, pa.Table], Callable[[pa.Table], pa.Table]]:
+        """What to ask of some segments, with relations, and what makes the answer whole.
+
+        Each segment has its own order and limit, since a union of all would prune nothing.
+        """
         limit = None if plan.limit is None else plan.limit + plan.offset
         # Few rows are cut by the caller. (DuckDB 2.0 fails where a limit meets a condition on row ids.)
         if any(ranges is not _WHOLE for _, ranges in places):
@@ -145,44 +181,65 @@ class Picture:
         empty = frozenset.intersection(*(attached.index.empty[self.table.name] for attached, _ in places))
         # A column that holds nothing is not read: every column costs a tenth of a millisecond.
         there = [name for name in columns if name not in empty] or [self.table.key[0]]
+        roots = self._of_roots(plan.where, columns)
         statements = []
+        wanted: dict[str, list[int]] = {}
         for attached, ranges in places:
-            source = self._source(attached, ranges)
+            source = self._source(attached, ranges, wanted, roots=roots)
             renderer = Renderer(DUCKDB, source=lambda _, source=source: source)  # type: ignore[misc]
             statements.append(renderer.scan(branch.but(columns=tuple(there))))
         sql = " UNION ALL ".join(f"({statement.sql})" if places[1:] else statement.sql for statement in statements)
         parameters = tuple(value for statement in statements for value in statement.parameters)
-        found = self.segments.query(Statement(sql, parameters), self.relations())
         schema = branch.but(columns=columns).schema
-        nothing = pa.nulls(found.num_rows)
-        return pa.table([found.column(name) if name in there else nothing for name in schema.names], schema.names).cast(
-            schema
-        )
+
+        def whole(found: pa.Table) -> pa.Table:
+            nothing = pa.nulls(found.num_rows)
+            data = [found.column(name) if name in there else nothing for name in schema.names]
+            return pa.table(data, schema.names).cast(schema)
+
+        return Statement(sql, parameters), self._relations(wanted), whole
 
     def sources(self, names: Mapping[str, str], *, prefix: str) -> list[str]:
         """What to read of each segment, for a database that knows segments by other names and relations by a prefix."""
-        return [self._source(each, _WHOLE, names[each.file], prefix) for each in self.attached]
+        return [self._source(each, _WHOLE, {}, names[each.file], prefix) for each in self.attached]
 
     def relations(self) -> dict[str, pa.Table]:
         """The relations that ``sources`` name, without their prefix."""
-        many = [(file, places) for file, places in self.replaced.items() if len(places) > _INLINE]
-        if not many:
-            return {}
-        files = [file for file, places in many for _ in places]
-        rows = pa.array([place for _, places in many for place in places], pa.int64())
-        return {"replaced": pa.table({"segment": files, "place": rows})}
+        return self._relations({})
 
-    def _source(self, attached: Attached, ranges: Sequence[Range], name: str | None = None, prefix: str = "") -> str:
-        """What to read of a segment: its table, or the rows of it that are within ranges and hold."""
-        conditions = [] if ranges is _WHOLE else [rows_within(ranges)]
+    def _relations(self, wanted: Mapping[str, Sequence[int]]) -> dict[str, pa.Table]:
+        many = {file: places for file, places in self.replaced.items() if len(places) > _INLINE}
+        return {name: _rows(rows) for name, rows in (("replaced", many), ("wanted", wanted)) if rows}
+
+    def _source(
+        self,
+        attached: Attached,
+        ranges: Sequence[Range],
+        wanted: dict[str, list[int]],
+        name: str | None = None,
+        prefix: str = "",
+        *,
+        roots: bool = False,
+    ) -> str:
+        """What to read of a segment: its table, or the rows of it that are within ranges and hold.
+
+        Rows that the relation ``wanted`` must name for that are added to ``wanted``, by file.
+        """
+        place = PLACE if roots else "rowid"
+        conditions = []
+        if ranges is not _WHOLE:
+            within, places = rows_within(ranges, f"(SELECT place FROM wanted WHERE segment = '{attached.file}')", place)
+            conditions.append(within)
+            if places:
+                wanted[attached.file] = places
         if self.cleared:
             conditions.append(f"{VERSION_COLUMN} > {int(self.cleared)}")
         replaced = self.replaced.get(attached.file, ())
         if len(replaced) > _INLINE:
-            conditions.append(f"rowid NOT IN (SELECT place FROM {prefix}replaced WHERE segment = '{attached.file}')")
-        elif here := [place for place in replaced if any(first <= place <= last for first, last in ranges)]:
-            conditions.append(f"rowid NOT IN (SELECT unnest({here}))")
-        plain = f"{name or attached.name}.{DUCKDB.ident(self.table.name)}"
+            conditions.append(f"{place} NOT IN (SELECT place FROM {prefix}replaced WHERE segment = '{attached.file}')")
+        elif here := [each for each in replaced if any(first <= each <= last for first, last in ranges)]:
+            conditions.append(f"{place} NOT IN (SELECT unnest({here}))")
+        plain = f"{name or attached.name}.{DUCKDB.ident(ROOTS if roots else self.table.name)}"
         return f"(SELECT * FROM {plain} WHERE {' AND '.join(conditions)})" if conditions else plain
 
 
@@ -219,6 +276,14 @@ def values_of(where: Filter, column: str) -> tuple[str, ...] | None:
                 if (found := values_of(part, column)) is not None:
                     return found
     return None
+
+
+def _rows(places: Mapping[str, Sequence[int]]) -> pa.Table:
+    """Rows by segment, as a relation."""
+    files = [file for file, rows in places.items() for _ in rows]
+    return pa.table(
+        {"segment": files, "place": pa.array([row for rows in places.values() for row in rows], pa.int64())}
+    )
 
 
 def _holds(places: Sequence[int], place: int) -> bool:

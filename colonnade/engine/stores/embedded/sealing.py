@@ -13,8 +13,10 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, Final
 from uuid import uuid4
 
@@ -22,10 +24,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from colonnade.engine.stores.embedded.copies import Copies, key_table
-from colonnade.engine.stores.embedded.folder import Folder, Manifest
+from colonnade.engine.stores.embedded.folder import Folder, Manifest, sync_folder
 from colonnade.engine.stores.embedded.fresh import Key, keys_of, wins
 from colonnade.engine.stores.embedded.locks import is_locked
 from colonnade.engine.stores.embedded.log import TABLES, Change, Commit, LogReader, LogWriter, Verb
+from colonnade.engine.stores.embedded.salvage import mend
 from colonnade.engine.stores.embedded.segments import (
     VERSION_COLUMN,
     Attached,
@@ -33,6 +36,7 @@ from colonnade.engine.stores.embedded.segments import (
     segment_schema,
     write_segment,
 )
+from colonnade.errors import StoreError
 from colonnade.schemas.table import Table
 
 SEAL_BYTES: Final = 16 * 2**20
@@ -81,7 +85,8 @@ def _due(folder: Folder, *, force: bool) -> list[str]:
     new = [name for name in closed if "carried" not in name]
     if not new:
         return []
-    if not force and sum(sizes.values()) < SEAL_BYTES and time.time() - _born(new[0]) < SEAL_AGE:
+    # A log from the future was begun before the clock was set back.
+    if not force and sum(sizes.values()) < SEAL_BYTES and 0 <= time.time() - _born(new[0]) < SEAL_AGE:
         return []
     logs: list[str] = []
     total = 0
@@ -94,21 +99,34 @@ def _due(folder: Folder, *, force: bool) -> list[str]:
 
 
 def _seal(folder: Folder, logs: Sequence[str]) -> Sealed:
+    read = dict(_read(folder, name) for name in logs)
+    commits = sorted((commit for commits in read.values() for commit in commits), key=lambda each: each.version)
+    logs = list(read)
     manifest = folder.manifest()
-    commits = sorted(
-        (commit for name in logs for commit in LogReader(folder.logs / name).read()), key=lambda each: each.version
-    )
-    others = any(name not in logs and name not in manifest.sealed for name in folder.log_names())
+    others = [name for name in folder.log_names() if name not in logs and name not in manifest.sealed]
+    removed = cache(lambda: _removals(folder, others))
     segments = Segments(folder.segments)
     try:
-        plan = _Seal(folder, manifest, segments, segments.attach(manifest.segments))
+        plan = _Seal(folder, manifest, segments, segments.attach(manifest.segments), removed)
         for table in TABLES.values():
-            plan.take(Settled.of(table, commits), others=others)
+            plan.take(Settled.of(table, commits, removed), others=bool(others))
         return plan.commit(logs)
     finally:
         segments.close()
-        del commits
+        del read, commits
         pa.default_memory_pool().release_unused()
+
+
+def _read(folder: Folder, log: str) -> tuple[str, list[Commit]]:
+    """The commits of a closed log, and its name; of what took its place, where it is damaged."""
+    reader = LogReader(folder.logs / log)
+    try:
+        commits = reader.read()
+    except StoreError:  # damaged at its beginning
+        commits = []
+    if not reader.unread or (mended := mend(folder, log)) is None:
+        return log, commits
+    return mended.log, LogReader(folder.logs / mended.log).read()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,32 +140,30 @@ class Settled:
     epoch: int = 1
 
     @classmethod
-    def of(cls, table: Table, commits: Iterable[Commit]) -> Settled:
-        """Settle commits, which come in the order of their versions."""
-        cleared = 0
-        deleted: dict[Key, int] = {}
+    def of(cls, table: Table, commits: Iterable[Commit], elsewhere: Callable[[], Removals]) -> Settled:
+        """Settle commits, which come in the order of their versions.
+
+        ``elsewhere`` tells what other logs remove. It is asked only where a running row is later than the final one
+        that beats it: a delete between the two would spare it.
+        """
+        removals = Removals()
         batches: list[pa.RecordBatch] = []
         versions: list[pa.Array] = []
         for commit in commits:
             for change in commit.changes:
-                if change.table.name != table.name:
-                    continue
-                if change.verb == Verb.CLEAR:
-                    cleared = commit.version
-                elif change.rows is not None and change.verb == Verb.DELETE:
-                    deleted.update((key, commit.version) for key in keys_of(table, change.rows))
-                elif change.rows is not None:
+                if change.table.name == table.name and change.verb == Verb.PUT and change.rows is not None:
                     batches.append(change.rows)
                     versions.append(pa.repeat(pa.scalar(commit.version, pa.int64()), change.rows.num_rows))
+                elif change.table.name == table.name:
+                    removals.take(commit.version, change)
         schema = segment_schema(table)
         rows = pa.Table.from_batches(batches, table.schema)
         rows = rows.append_column(schema.field(VERSION_COLUMN), pa.chunked_array(versions, pa.int64()))
-        if cleared:
-            rows = rows.filter(pc.greater_equal(rows.column(VERSION_COLUMN), cleared))
-        if deleted:
-            aged = zip(keys_of(table, rows), rows.column(VERSION_COLUMN).to_pylist(), strict=True)
-            rows = rows.filter(pa.array([version >= deleted.get(key, 0) for key, version in aged], pa.bool_()))
-        return cls(table, _newest(table, rows), deleted, cleared)
+        rows = removals.spare(table, rows)
+        newest, is_sure = _newest(table, rows)
+        if not is_sure:
+            newest, _ = _newest(table, elsewhere().spare(table, rows))
+        return cls(table, newest, removals.deleted.get(table.name, {}), removals.cleared.get(table.name, 0))
 
     @property
     def touched(self) -> list[str]:
@@ -173,29 +189,85 @@ class Settled:
         return dict(zip(keys_of(table, few), zip(versions, ended, strict=True), strict=True))
 
 
-def _newest(table: Table, rows: pa.Table) -> pa.Table:
-    """Of each key the row that holds: the last one, of those that are final if any is."""
+def _newest(table: Table, rows: pa.Table) -> tuple[pa.Table, bool]:
+    """Of each key the row that holds: the last one, of those that are final if any is.
+
+    And whether that is sure: not where one that is not final is later.
+    """
     if not rows.num_rows:
-        return rows
+        return rows, True
     rank = pa.array(range(rows.num_rows), pa.int64())
-    if final := table.facts.final:
-        ended = rows.column(final).is_valid().cast(pa.int64()).combine_chunks()
-        rank = pc.add(rank, pc.multiply(ended, pa.scalar(_ORDINALS, pa.int64())))
     keys = rows.select(list(table.key)).append_column("rank", rank)
-    best = keys.group_by(list(table.key)).aggregate([("rank", "max")]).column("rank_max")
+    if final := table.facts.final:
+        ended = rows.column(final).is_valid().combine_chunks()
+        ranked = pc.add(rank, pc.multiply(ended.cast(pa.int64()), pa.scalar(_ORDINALS, pa.int64())))
+        keys = keys.append_column("ranked", ranked)
+    best = keys.group_by(list(table.key)).aggregate([(name, "max") for name in keys.column_names[len(table.key) :]])
     if len(best) == rows.num_rows:
+        return rows, True
+    if not final:
+        return rows.take(best.column("rank_max")), True
+    chosen = pc.bit_wise_and(best.column("ranked_max"), pa.scalar(_ORDINALS - 1, pa.int64()))
+    return rows.take(chosen), chosen.equals(best.column("rank_max"))
+
+
+@dataclass(slots=True)
+class Removals:
+    """What logs remove: by table, the version of the last delete of each key, and that of the last clear."""
+
+    deleted: dict[str, dict[Key, int]] = field(default_factory=dict)
+    cleared: dict[str, int] = field(default_factory=dict)
+
+    def take(self, version: int, change: Change) -> None:
+        """Take in a delete or a clear."""
+        name = change.table.name
+        if change.verb == Verb.CLEAR:
+            self.cleared[name] = max(version, self.cleared.get(name, 0))
+        elif change.verb == Verb.DELETE and change.rows is not None:
+            known = self.deleted.setdefault(name, {})
+            for key in keys_of(change.table, change.rows):
+                known[key] = max(version, known.get(key, 0))
+
+    def spare(self, table: Table, rows: pa.Table) -> pa.Table:
+        """The rows that are not removed: those that came later."""
+        if cleared := self.cleared.get(table.name):
+            rows = rows.filter(pc.greater_equal(rows.column(VERSION_COLUMN), cleared))
+        if deleted := self.deleted.get(table.name):
+            aged = zip(keys_of(table, rows), rows.column(VERSION_COLUMN).to_pylist(), strict=True)
+            rows = rows.filter(pa.array([version >= deleted.get(key, 0) for key, version in aged], pa.bool_()))
         return rows
-    return rows.take(pc.bit_wise_and(best, pa.scalar(_ORDINALS - 1, pa.int64())))
+
+    def of(self, table: Table, key: Key) -> int:
+        """The version up to which a key is removed; 0 where it is not."""
+        return max(self.cleared.get(table.name, 0), self.deleted.get(table.name, {}).get(key, 0))
+
+
+def _removals(folder: Folder, logs: Sequence[str]) -> Removals:
+    removals = Removals()
+    for name in logs:
+        with suppress(FileNotFoundError):
+            for commit in LogReader(folder.logs / name).read():
+                for change in commit.changes:
+                    removals.take(commit.version, change)
+    return removals
 
 
 class _Seal:
     """One seal: what goes into the new segment, what is carried over, what older segments lose."""
 
-    def __init__(self, folder: Folder, manifest: Manifest, segments: Segments, attached: tuple[Attached, ...]) -> None:
+    def __init__(
+        self,
+        folder: Folder,
+        manifest: Manifest,
+        segments: Segments,
+        attached: tuple[Attached, ...],
+        elsewhere: Callable[[], Removals],
+    ) -> None:
         self._folder = folder
         self._manifest = manifest
         self._segments = segments
         self._attached = attached
+        self._elsewhere = elsewhere
         self._rows: dict[str, pa.Table] = {}
         self._carried: list[tuple[int, Change]] = []
         self._exceptions: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
@@ -246,6 +318,9 @@ class _Seal:
         for copy in copies:
             row = rows.get(copy.key)
             gone = settled.deleted.get(copy.key, 0) > copy.version
+            if row is not None and copy.final and not row[1] and row[0] > copy.version:
+                # It came later, and is outlived unless a log that is not sealed yet removes the sealed one.
+                gone = gone or self._elsewhere().of(settled.table, copy.key) > copy.version
             if gone or (row is not None and wins(row[1], row[0], copy.final, copy.version)):
                 self._exceptions[copy.file][name].add(copy.place)
             elif row is not None:
@@ -265,6 +340,7 @@ class _Seal:
                 log.append(version, [change])
             log.sync()
             log.close()
+            sync_folder(self._folder.logs)
         still = set(self._folder.log_names())
         self._folder.install(
             self._manifest.next(

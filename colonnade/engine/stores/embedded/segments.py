@@ -30,6 +30,7 @@ from colonnade.engine.stores.embedded.folder import Segment, sync_folder
 from colonnade.engine.stores.embedded.index import Index, index_path, write_index
 from colonnade.engine.stores.embedded.log import TABLES
 from colonnade.errors import StoreError
+from colonnade.schemas import SPANS
 from colonnade.schemas.table import Table
 
 VERSION_COLUMN: Final = "_version"
@@ -39,7 +40,16 @@ GROUP: Final = 30_720
 """Rows in a row group: small enough to prune well, large enough to compress well."""
 _COPIED: Final = 4 * GROUP
 """Rows that are copied from one segment to another at once."""
+_STREAMED: Final = 122_880
 SUFFIX: Final = ".duckdb"
+ROOTS: Final = "roots"
+"""A table in each segment: the root spans again, without payloads; ``_place`` is the row id of the span itself."""
+PLACE: Final = "_place"
+_ROOTS: Final = (
+    f"CREATE TABLE segment.{ROOTS} AS SELECT {', '.join(map(DUCKDB.ident, SPANS.light))}, {VERSION_COLUMN}, "
+    f'rowid AS {PLACE} FROM segment.spans WHERE "parentSpanId" IS NULL'
+)
+_DAMAGE: Final = (duckdb.IOException, duckdb.SerializationException, duckdb.InternalException, duckdb.FatalException)
 
 
 def segment_schema(table: Table) -> pa.Schema:
@@ -75,6 +85,15 @@ class SegmentWriter:
     def __enter__(self) -> SegmentWriter:
         self._unfinished.unlink(missing_ok=True)
         self._connection = connect()
+        try:
+            with self._written():
+                self._begin()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _begin(self) -> None:
         # One thread keeps the rows in order and the row groups full, and leaves the other cores to the agent.
         self._connection.execute("SET threads = 1")
         self._connection.execute(f"ATTACH '{quoted(self._unfinished)}' AS segment (ROW_GROUP_SIZE {GROUP})")
@@ -83,13 +102,12 @@ class SegmentWriter:
             ddl = create_table(DUCKDB, table).replace(f'"{table.name}" (', f'segment."{table.name}" (', 1)
             key = ", ".join(map(DUCKDB.ident, table.key))
             self._connection.execute(ddl.replace(f"PRIMARY KEY ({key})", f"{VERSION_COLUMN} BIGINT NOT NULL"))
-        return self
 
     def insert(self, table: Table, rows: pa.Table) -> None:
         """Add rows in their order."""
-        self._connection.register("incoming", rows)
-        self._connection.execute(f'INSERT INTO segment."{table.name}" SELECT * FROM incoming')
-        self._connection.unregister("incoming")
+        with self._written():
+            # What is registered by a name within a transaction would stay in memory until its end.
+            self._connection.from_arrow(rows).insert_into(f"segment.{table.name}")
         self.rows[table.name] += rows.num_rows
 
     def copy(self, source: Path, conditions: Mapping[str, str]) -> Iterator[None]:
@@ -108,6 +126,7 @@ class SegmentWriter:
     def finish(self) -> Segment:
         """Make it durable, with its index, under its name."""
         self._connection.execute("COMMIT")
+        self._connection.execute(_ROOTS)
         segment = _described(self._connection, self.path.name)
         index = self._unfinished.with_suffix(".unindexed")
         write_index(self._connection, "segment", index)
@@ -120,6 +139,13 @@ class SegmentWriter:
         self._unfinished.rename(self.path)
         sync_folder(self.path.parent)
         return segment
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.Error as error:
+            raise StoreError(f"{self.path} could not be written, and nothing is lost: {error}") from error
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
@@ -233,7 +259,7 @@ class Segments:
         path = self._folder / segment.file
         if not path.exists():
             raise FileNotFoundError(errno.ENOENT, "there is no such segment", str(path))
-        attached = Attached(segment, f"s{self._next}", Index(index_path(path)))
+        attached = Attached(segment, f"s{self._next}", self._index(path))
         self._next += 1
         if self._root is not None:
             self._attach_to(self._root, attached)
@@ -241,6 +267,15 @@ class Segments:
         # Not detached at once: the last reader may let go on any thread, in the middle of anything.
         weakref.finalize(attached, self._let_go.append, attached.name).atexit = False
         return attached
+
+    def _index(self, path: Path) -> Index:
+        try:
+            return Index(index_path(path))
+        except FileNotFoundError:
+            raise
+        except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+            advice = f"run: colonnade fsck --repair {self._folder.parent}"
+            raise StoreError(f"{index_path(path).name} is damaged: {error}; {advice}") from error
 
     def _attach_to(self, root: duckdb.DuckDBPyConnection, attached: Attached) -> None:
         with translated(attached.file):
@@ -251,10 +286,11 @@ class Segments:
         cursor: duckdb.DuckDBPyConnection | None = getattr(self._local, "cursor", None)
         if cursor is None:
             if self._root is None:
-                self._root = connect()
+                root = connect()
                 for attached in list(self._alive):
                     if attached.file in self._attached or (self._folder / attached.file).exists():
-                        self._attach_to(self._root, attached)
+                        self._attach_to(root, attached)
+                self._root = root
             cursor = self._local.cursor = self._root.cursor()
         return cursor
 
@@ -275,6 +311,21 @@ class Segments:
             with self._turn:
                 self._running -= 1
                 self._turn.notify_all()
+
+    def stream(self, statement: Statement, relations: Mapping[str, pa.Table]) -> Iterator[pa.RecordBatch]:
+        """The same as it comes, on a connection of its own."""
+        with self._turn:
+            self._turn.wait_for(lambda: not self._forking)
+            self._cursor()
+            assert self._root is not None  # the cursor has made it
+            cursor = self._root.cursor()
+        for name, data in relations.items():
+            cursor.register(name, data)
+        try:
+            with translated("segments"):
+                yield from cursor.sql(statement.sql, params=list(statement.parameters)).to_arrow_reader(_STREAMED)
+        finally:
+            cursor.close()
 
     def close(self) -> None:
         """Let all files go."""
@@ -313,4 +364,6 @@ def translated(what: str) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        raise StoreError(f"{what}: {error}") from error
+        # The checksums of blocks fail as a plain error, headers and lengths as others.
+        is_damage = isinstance(error, _DAMAGE) or "Corrupt" in str(error)
+        raise StoreError(f"{what}: {error}{'; run: colonnade fsck' if is_damage else ''}") from error

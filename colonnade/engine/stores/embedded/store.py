@@ -8,7 +8,8 @@ import os
 import sys
 import threading
 import weakref
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
@@ -17,17 +18,19 @@ import pyarrow as pa
 from colonnade.engine.abilities import Abilities
 from colonnade.engine.forking import survives_forks
 from colonnade.engine.plan import Scan
+from colonnade.engine.retention import Progress, Pruned, Retention
 from colonnade.engine.running import Engine, Query
 from colonnade.engine.store import Store
 from colonnade.engine.stores.embedded.columnar import ColumnarStore
-from colonnade.engine.stores.embedded.folder import Folder
+from colonnade.engine.stores.embedded.folder import Folder, not_written
+from colonnade.engine.stores.embedded.handover import hand_over, is_wanted
 from colonnade.engine.stores.embedded.locks import LockFile
-from colonnade.engine.stores.embedded.log import NUMBERS
+from colonnade.engine.stores.embedded.log import NUMBERS, TABLES
 from colonnade.engine.stores.embedded.merging import compact
 from colonnade.engine.stores.embedded.sealing import Sealed, seal
 from colonnade.engine.stores.sqlite import SQLiteStore
-from colonnade.errors import ColonnadeError
-from colonnade.schemas import STORED
+from colonnade.errors import ColonnadeError, StoreError, StoreReadOnly
+from colonnade.schemas import SPANS, STORED
 
 if TYPE_CHECKING:
     from colonnade.engine.stores.embedded.sql import EmbeddedSQL
@@ -53,15 +56,18 @@ class EmbeddedStore(Store):
         self.label = str(path)
         self.folder = Folder(path)
         self.folder.init()
+        self._read_only = not os.access(path, os.W_OK)
         state = [table for table in STORED if table.name not in NUMBERS]
-        self.state = SQLiteStore(self.folder.state, durability=durability, tables=state)
+        self.state = SQLiteStore(self.folder.state, durability=durability, tables=state, read_only=self._read_only)
         self.columnar = ColumnarStore(self.folder, power=durability == "power")
         self._upkeep: _Upkeep | None = None
         self._sql: EmbeddedSQL | None = None
 
     def init(self) -> None:
-        """Make or migrate the state tables, and begin the upkeep in the background."""
+        """Make or migrate the state tables, and begin the upkeep in the background; neither where nothing is written."""
         self.state.init()
+        if self._read_only:
+            return
         self._upkeep = _Upkeep(self.folder)
         self.columnar.hurry = self._upkeep.hurry
         self._upkeep.hurry()
@@ -76,7 +82,40 @@ class EmbeddedStore(Store):
         Nothing is done where another process has the lease: it does the same.
         """
         self.columnar.rotate()
-        return Sealed() if self._upkeep is None else self._upkeep.round(force=True, merge=merge)
+        if self._upkeep is None:
+            return Sealed()
+        try:
+            return self._upkeep.round(force=True, merge=merge)
+        except OSError as error:
+            raise StoreError(f"{self.label} could not be sealed, and nothing is lost: {error}") from error
+
+    def prune(
+        self, retention: Retention, domains: Collection[str], *, dry_run: bool, progress: Progress
+    ) -> Pruned | None:
+        """Delete what is out of date in some domains, and unlink whole segments where nothing of them stays.
+
+        It takes the lease from the process that has it; ``StoreLocked`` where that does not let go of it.
+        """
+        from colonnade.engine.stores.embedded.pruning import foresee, prune  # they load what only pruning needs
+
+        chosen = [table for table in TABLES.values() if table.domain in domains]
+        tables = [table.name for table in chosen if table == SPANS or not retention.keep_scored]
+        self.columnar.pictures({})  # StoreClosed where it is
+        if dry_run:
+            return foresee(self.folder, retention, tables, progress)
+        if self._read_only:
+            raise StoreReadOnly(f"{self.label} cannot be written; nothing was deleted")
+        if self._upkeep is None:
+            self.init()
+        assert self._upkeep is not None
+        self.columnar.rotate()
+        try:
+            with self._upkeep.turn() as stopped:
+                pruned = prune(self.folder, retention, tables, stopped=stopped, progress=progress)
+        except OSError as error:
+            raise not_written(self.folder.path, error) from error
+        self.columnar.pictures({})  # this process, too, lets go of what was unlinked
+        return pruned
 
     def sql(self, query: Query) -> Engine:
         """Read-only SQL over segments, fresh rows and state tables."""
@@ -125,6 +164,7 @@ class _Upkeep:
         self._wake.set()
 
     def _run(self) -> None:
+        said = None
         if sys.platform == "linux":
             # What the agent does comes first; on Linux a thread has a priority of its own.
             with suppress(OSError):
@@ -134,19 +174,23 @@ class _Upkeep:
             self._wake.clear()
             try:
                 self.round()
-            except ColonnadeError as error:  # a full disk, a damaged file: reported, tried again, never the agent's end
-                _LOG.warning("upkeep of %s: %s", self._folder.path, error)
-            except Exception:
-                _LOG.exception("upkeep of %s failed; what was written is safe, and is tried again", self._folder.path)
+                said = None
+            # A full disk, a damaged file: reported once, tried again and again, and never the agent's end.
+            except Exception as error:
+                if said != str(error):
+                    said = str(error)
+                    trouble = isinstance(error, (ColonnadeError, OSError))
+                    what = "upkeep of %s, to be tried again: %s"
+                    _LOG.warning(what, self._folder.path, error, exc_info=None if trouble else error)
 
     def round(self, *, force: bool = False, merge: bool = True) -> Sealed:
         """Seal and (``merge``) compact what is due, or with ``force`` everything; nothing without the lease."""
         with self._turn:
-            if not self._has_lease():
+            if not self._has_lease(keep=force):
                 return Sealed()
 
             def stopped() -> bool:
-                return self._stopped and not force
+                return not force and (self._stopped or is_wanted(self._folder))
 
             sealed = [seal(self._folder, force=force, stopped=stopped)]
 
@@ -161,12 +205,29 @@ class _Upkeep:
                 merged = 0
             return sum(sealed, Sealed(merged=merged))
 
-    def _has_lease(self) -> bool:
+    def _has_lease(self, *, keep: bool) -> bool:
+        if not keep and is_wanted(self._folder):
+            self._give_back()
+            return False
         if self._lease is None:
             self._lease = self._folder.lease()
             if self._lease is not None:
                 self._folder.tidy()
         return self._lease is not None
+
+    def _give_back(self) -> None:
+        if self._lease is not None:
+            self._lease.close()
+            self._lease = None
+
+    @contextmanager
+    def turn(self) -> Iterator[Callable[[], bool]]:
+        """Be the one who tidies up, instead of the upkeep of any process; it says whether the store is being closed."""
+        with self._turn:
+            if self._lease is None:
+                self._lease = hand_over(self._folder)
+                self._folder.tidy()
+            yield lambda: self._stopped
 
     def stop(self) -> None:
         """Let the step that runs come to its end, and give the lease back."""
@@ -174,9 +235,8 @@ class _Upkeep:
         self._wake.set()
         if self._thread is not None:
             self._thread.join()
-        if self._lease is not None:
-            self._lease.close()
-            self._lease = None
+        with self._turn:  # who prunes looks between two steps whether to stop
+            self._give_back()
 
     def before_fork(self) -> None:
         """Nothing: what the thread has open stays with the parent."""
