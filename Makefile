@@ -36,8 +36,8 @@ check: .venv  ## lint, formatting, types, import directions: half a minute
 	@echo "Checking the direction of imports (import-linter) ..."
 	@$(BIN)/lint-imports --no-logo
 
-bench: .venv  ## measure what importing colonnade costs: a few seconds
-	@$(BIN)/python bench/imports.py $(ARGS)
+bench: .venv  ## measure, beside floors and peers: some ten minutes; ARGS=--quick takes one
+	@$(BIN)/python -m bench $(ARGS)
 
 clean:  ## remove build output, results and caches; .venv stays
 	@rm -rf build dist bench/results htmlcov .coverage .coverage.* *.egg-info

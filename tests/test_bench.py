@@ -1,0 +1,64 @@
+"""The benchmark runs from end to end at toy size. What it measures is nobody's business here: nothing is timed."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+QUESTIONS = ("flush", "ingest", "reads", "analytics", "size", "memory_domain", "resident", "freshness", "loading")
+
+
+def _bench(root: Path, folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "bench", *arguments, "--cache", str(folder / "cache")]
+    command += ["--results", str(folder / "results")]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=600, check=False)
+
+
+@pytest.fixture(scope="module")
+def ran(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> "tuple[str, dict[str, object]]":
+    """What it printed and what it wrote."""
+    folder = tmp_path_factory.mktemp("bench")
+    toy = ("--rows", "3000", "--full", "600", "--scale", "6000", "--repeats", "1", "--times", "3", "--no-peers")
+    done = _bench(pytestconfig.rootpath, folder, *toy)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return done.stdout, json.loads((folder / "results" / "bench.json").read_text())
+
+
+def test_every_question_finds_something(ran: "tuple[str, dict[str, list[dict[str, object]]]]") -> None:
+    _, written = ran
+    assert {finding["question"] for finding in written["findings"]} >= {*QUESTIONS}
+
+
+def test_the_table_has_a_row_for_each_finding(ran: "tuple[str, dict[str, list[dict[str, object]]]]") -> None:
+    printed, written = ran
+    table = printed[printed.index("colonnade bench") :]
+    assert table.count("│ <=") + table.count("│ >=") > 0
+    assert all(str(finding["what"]).split(",")[0][:30] in table for finding in written["findings"])
+
+
+def test_a_target_is_met_or_missed_by_what_was_measured(
+    ran: "tuple[str, dict[str, list[dict[str, object]]]]",
+) -> None:
+    _, written = ran
+    judged = [finding for finding in written["findings"] if finding["target"] is not None]
+    assert len(judged) > 20
+    for finding in judged:
+        sign, bound = str(finding["target"]).split()
+        number = finding["ratio"] if bound.endswith("x") else finding["ours"]
+        limit = float(bound.rstrip("x").replace(",", ""))
+        assert isinstance(number, float | int)
+        assert finding["met"] is (number <= limit if sign == "<=" else number >= limit), finding["what"]
+
+
+def test_what_is_left_out_is_said(ran: "tuple[str, dict[str, dict[str, object]]]") -> None:
+    printed, written = ran
+    assert "skipped: Phoenix and MLflow" in printed
+    assert written["run"]["skipped"]
+
+
+def test_unknown_questions_are_refused(pytestconfig: pytest.Config, tmp_path: Path) -> None:
+    done = _bench(pytestconfig.rootpath, tmp_path, "latencies")
+    assert done.returncode == 2
+    assert "reads" in done.stderr
