@@ -28,7 +28,7 @@ app: Final = cyclopts.App(
     version_flags=["--version"],
 )
 
-Store = Annotated[str, Parameter(help="Path or URL of a store, such as agent.db or duckdb:///agent.db.")]
+Store = Annotated[str, Parameter(help="Path or URL of a store, such as agent or duckdb:///agent.db.")]
 Limit = Annotated[int, Parameter(help="How many rows at most.")]
 Since = Annotated[str | None, Parameter(help="Only what began since then: 30m, 24h, 7d, or an ISO 8601 time.")]
 After = Annotated[str | None, Parameter(help="The cursor that an earlier page ended with.")]
@@ -137,8 +137,14 @@ def compare(store: Store, baseline: str, candidate: str, /, *, scorer: str = "re
 
 
 @app.command
-def demo(*, path: Path = Path("colonnade-demo.db")) -> None:
-    """See it work: a small simulated agent runs two versions of a prompt, and colonnade answers about it."""
+def demo(*, path: Path = Path("colonnade-demo")) -> None:
+    """See it work: a small simulated agent runs two versions of a prompt, and colonnade answers about it.
+
+    Parameters
+    ----------
+    path
+        Where it keeps that: a folder, or one DuckDB file where it ends in .db or .duckdb. An earlier demo is replaced.
+    """
     from colonnade.demo.run import demo as run_demo
 
     run_demo(path=path, console=_console())
@@ -200,38 +206,58 @@ def spans(
 
 
 @app.command
-def sql(store: Store, query: str, /, *parameters: str, format: str = "table", limit: Limit = 200) -> None:
+def sql(
+    store: Store,
+    query: str,
+    /,
+    *parameters: str,
+    format: str = "table",
+    limit: Limit = 200,
+    timeout: str | None = None,
+    memory: str | None = None,
+) -> None:
     """Ask read-only SQL (DuckDB's) over threads, messages, resources, workflows, evals, scores, spans, agents, traces.
 
     Parameters
     ----------
     query
-        One statement that reads.
+        One statement that reads; explain before it shows how it would be run.
     parameters
         Values for its question marks, as text.
     format
         table, json (one object a line) or csv; the limit is for tables only.
+    timeout
+        How long the query may work: 30s, 5m; as long as it takes without it.
+    memory
+        How much memory it may take: 512MB, 4GB.
     """
     if format not in ("table", "json", "csv"):
         raise InvalidInput(f"no format {format!r}; there are table, json and csv")
     if limit < 1:
         raise InvalidInput(f"limit must be a whole number >= 1, not {limit}")
-    with _reading(store) as opened:
-        answer = opened.sql(query, list(parameters) or None).arrow()
-    match format:
-        case "table":
-            from colonnade.display.terminal import rows_table
+    with (
+        _reading(store) as opened,
+        opened.sql(query, list(parameters) or None, timeout=timeout, memory=memory) as answer,
+    ):
+        match format:
+            case "table" if answer.plan is not None:
+                print(answer.plan)
+            case "table":
+                from colonnade.display.terminal import rows_table
 
-            _console().print(rows_table(answer, limit))
-        case "json":
-            from colonnade.schemas.payloads import to_json
+                _console().print(rows_table(answer.arrow(), limit))
+            case "json":
+                from colonnade.schemas.payloads import to_json
 
-            for row in answer.to_pylist():
-                print(to_json(row))
-        case _:
-            import pyarrow.csv
+                for batch in answer.batches():
+                    for row in batch.to_pylist():
+                        print(to_json(row))
+            case _:
+                import pyarrow.csv
 
-            pyarrow.csv.write_csv(answer, sys.stdout.buffer)
+                with pyarrow.csv.CSVWriter(sys.stdout.buffer, answer.schema) as lines:
+                    for batch in answer.batches():
+                        lines.write(batch)
 
 
 @app.command
@@ -287,6 +313,45 @@ def optimize(store: Store, /) -> None:
         raise InvalidInput(f"{store} is no embedded folder, and only those are optimized")
     with colonnade.open(store) as opened:
         print(*opened.optimize(), sep="\n")
+
+
+@app.command
+def fsck(
+    store: Store,
+    /,
+    *,
+    repair: bool = False,
+    full: bool = False,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> None:
+    """Check an embedded folder, also while it is in use: exit code 0 if all is well, 1 if there are problems.
+
+    Parameters
+    ----------
+    repair
+        Mend what can be mended. Nothing is deleted: what is damaged goes into the folder damaged/.
+    full
+        Look up every row in the indexes, and look for rows that are there twice.
+    as_json
+        Print the report as JSON.
+    """
+    with _progress() as progress:
+        task = progress.add_task("checking", total=None)
+        report = colonnade.fsck(
+            Path(store),
+            repair=repair,
+            full=full,
+            progress=lambda what, done, total: progress.update(task, description=what, completed=done, total=total),
+        )
+    if as_json:
+        print(json.dumps(report.as_dict(), indent=2))
+    else:
+        from colonnade.display.terminal import findings_table
+
+        print(report.summary, *(f"Repaired {each}." for each in report.repaired), sep="\n")
+        _console().print(findings_table(report.findings))
+    if not report.clean:
+        raise SystemExit(1)
 
 
 @app.command

@@ -39,6 +39,11 @@ wire. Examples of all of them are in [how to use each domain](../how-to/domains.
   agents it is absent.
 - `PerPage` is a number of rows, `False` for everything, or `None` for the list's default. `When` is an aware datetime,
   ISO 8601 text with an offset, or how long ago: `"24h"` or a timedelta. `Address` is a path, a URL or an open store.
+- `Durability` is `"process"` or `"power"`. `WriterOptions` are `encode`, `max_rows`, `max_bytes`, `latency`, `on_full`
+  and `timeout`: see [how to write much, fast](../how-to/ingest.md).
+- `Parameters` are the values of a query: a list for its question marks, a dict for its names (`$name`). `Limits` are
+  `timeout` and `memory`, and a `SqlResult` has `arrow()`, `polars()`, `rows()`, `batches()` and `cancel()`: see
+  [how to ask](../how-to/questions.md#sql).
 - Of each method the first sentence of its documentation stands here. `help(store.memory.list_messages)` shows the rest:
   what the dicts among the arguments may hold, and what is raised when.
 """

@@ -28,6 +28,7 @@ COMMANDS = (
     "sql",
     "export",
     "optimize",
+    "fsck",
     "conform",
 )
 SPANS: list[dict[str, Any]] = [

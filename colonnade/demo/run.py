@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 import colonnade
-from colonnade.demo.place import MADE_BY, SERVICE, Place, command, place, python, quoted, short, typed
+from colonnade.demo.place import MADE_BY, SCORER, SERVICE, Place, command, place, python, quoted, short, typed
 from colonnade.demo.tasks import PROMPTS, TASKS
 from colonnade.display import terminal
 from colonnade.display.progress import progress
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from colonnade.demo.agent import Run
 
 TRIALS: Final = 3
-SCORER: Final = "resolved"
 PRICE: Final = """\
 select batchId as prompt,
        count(distinct traceId) as runs,
@@ -65,9 +64,9 @@ class Demo:
 def demo(path: str | os.PathLike[str] | None = None, *, keep: bool = True, console: Console | None = None) -> Demo:
     """Run the demo, and tell about it on the console.
 
-    ``path`` is the DuckDB file to make, or a folder for it; ``colonnade-demo.db`` in the current folder unless given.
-    An earlier demo there is replaced; ``AlreadyExists`` where it is anything else. Without ``keep`` nothing stays
-    behind.
+    ``path`` is the folder to make, ``colonnade-demo`` in the current one unless given; where it ends in .db or .duckdb,
+    a DuckDB file instead. An earlier demo there is replaced; ``AlreadyExists`` where it is anything else. Without
+    ``keep`` nothing stays behind.
     """
     if find_spec("opentelemetry.sdk") is None or find_spec("scipy") is None:
         raise MissingExtra("the demo", "demo")
@@ -83,8 +82,8 @@ def demo(path: str | os.PathLike[str] | None = None, *, keep: bool = True, conso
 def _demo(here: Place, screen: Console, *, keep: bool) -> Demo:
     begun = time.monotonic()
     here.clear()
-    with colonnade.open(here.address("threads=1")) as store:  # many small writes, which one thread does sooner than two
-        _introduce(screen)
+    with here.open() as store:
+        _introduce(screen, here)
         runs = _work(store, screen)
         shown = _best_trace(runs)
         _say_what_is_kept(store, screen, time.monotonic() - begun)
@@ -115,7 +114,7 @@ def _say_what_is_kept(store: Storage, screen: Console, seconds: float) -> None:
     )
 
 
-def _introduce(screen: Console) -> None:
+def _introduce(screen: Console, here: Place) -> None:
     runs = len(PROMPTS) * len(TASKS) * TRIALS
     screen.print(heading("colonnade demo"))
     screen.print(
@@ -123,7 +122,8 @@ def _introduce(screen: Console) -> None:
             f"A small support agent answers {len(TASKS)} customers' requests, {TRIALS} times each, with two versions "
             f"of its prompt: {runs} runs. There is no network and no model behind it: what the model says, how long it "
             "takes and what it costs is simulated. Everything else is real: the agent is instrumented with "
-            "OpenTelemetry, and keeps its conversations, its state and its scores with colonnade, in one file."
+            "OpenTelemetry, and keeps its conversations, its state and its scores with colonnade, in one "
+            f"{'folder' if here.is_folder else 'file'}."
         )
     )
     screen.print()
@@ -284,7 +284,7 @@ def _remembered(store: Storage) -> RenderableType:
 
 
 def _suggestions(here: Place, shown: Run) -> tuple[Suggestion, ...]:
-    call, store = command(), typed(here.database)
+    call, store = command(), typed(here.store)
     before, after = (prompt.name for prompt in PROMPTS)
     shell = (
         ("the latest runs", f"{call} traces {store} --limit 5"),
@@ -295,10 +295,17 @@ def _suggestions(here: Place, shown: Run) -> tuple[Suggestion, ...]:
         ("how reliable the first prompt was", f"{call} passk {store} --scorer {SCORER} --batch {before}"),
     )
     interpreter = "" if python() == "python" else f" ({python()})"
+    ask = (
+        "import colonnade",
+        f"store = colonnade.open({short(here.store)!r})",
+        "query = 'select model, sum(cost) from spans where cost > 0 group by model'",
+        "print(store.sql(query).polars())",
+    )
     frame = f"print(polars.read_parquet({short(here.export)!r}).group_by('name').len())"
     return (
         *(Suggestion(about, (line,)) for about, line in shell),
-        Suggestion(f"the export, in Python{interpreter}", ("import polars", frame), shell=False),
+        Suggestion(f"the same store, in Python{interpreter}", ask, shell=False),
+        Suggestion("the export, in Python", ("import polars", frame), shell=False),
     )
 
 
@@ -307,9 +314,13 @@ def _finish(screen: Console, done: Demo, *, keep: bool) -> None:
     if not keep:
         screen.print(note("They were temporary and are gone. To keep them: colonnade demo"))
         return
-    database, export = done.place.database, done.place.export
-    for path, what in ((database, "everything, as a DuckDB file"), (export, f"{done.spans:,} spans, as Parquet")):
-        screen.print(note(f"{typed(path)}: {what}, {path.stat().st_size / 1e6:.1f} MB"), soft_wrap=True)
+    here = done.place
+    store = "everything, in one folder" if here.is_folder else "everything, as a DuckDB file"
+    export = f"{done.spans:,} spans, as Parquet"
+    for path, what, size in ((here.store, store, here.size), (here.export, export, here.export.stat().st_size)):
+        screen.print(note(f"{typed(path)}: {what}, {size / 1e6:.1f} MB"), soft_wrap=True)
+    if here.is_folder:
+        screen.print(note("Any number of programs may open the folder at once, also while an agent writes into it."))
     screen.print(heading("Try next"))
     for suggestion in done.suggestions:
         screen.print(note(f"# {suggestion.about}", dim=True))
