@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
-from urllib.parse import quote, unquote
 
 import cyclopts
 from cyclopts import Parameter
 
 import colonnade
+from colonnade.cli_shared import console, more, progress_bars, reading, when
 from colonnade.errors import ColonnadeError, InvalidInput, NotFound
 from colonnade.schemas import TABLES, table_named
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import Progress
+    pass
 
 app: Final = cyclopts.App(
     name="colonnade",
@@ -102,7 +99,7 @@ def import_(file: Path, /, *, into: Store, batch: str | None = None, scorer: str
 
     for _ in read_transcripts(file):
         pass  # a file that cannot be used must not leave an empty store behind
-    with colonnade.open(into) as store, _progress() as progress:
+    with colonnade.open(into) as store, progress_bars() as progress:
         task = progress.add_task(f"importing {file.name}", total=None)
         report = import_file(
             store,
@@ -122,8 +119,8 @@ def passk(store: Store, /, *, scorer: str = "reward", batch: str | None = None) 
     """Print pass^k (all of k trials succeed) and pass@k (at least one does) over items and trials."""
     from colonnade.display.terminal import pass_k_table
 
-    with _reading(store) as opened:
-        _console().print(pass_k_table(opened.queries.pass_hat_k(scorer=scorer, batch=batch)))
+    with reading(store) as opened:
+        console().print(pass_k_table(opened.queries.pass_hat_k(scorer=scorer, batch=batch)))
 
 
 @app.command
@@ -131,9 +128,9 @@ def compare(store: Store, baseline: str, candidate: str, /, *, scorer: str = "re
     """Compare two batches of runs item by item: means, the paired difference with its interval, regressions."""
     from colonnade.display.terminal import comparison_view
 
-    with _reading(store) as opened:
+    with reading(store) as opened:
         found = opened.queries.compare(baseline=baseline, candidate=candidate, scorer=scorer)
-        _console().print(comparison_view(found))
+        console().print(comparison_view(found))
 
 
 @app.command
@@ -147,7 +144,7 @@ def demo(*, path: Path = Path("colonnade-demo")) -> None:
     """
     from colonnade.demo.run import demo as run_demo
 
-    run_demo(path=path, console=_console())
+    run_demo(path=path, console=console())
 
 
 @app.command
@@ -155,10 +152,10 @@ def traces(store: Store, /, *, limit: Limit = 20, since: Since = None, after: Af
     """List traces, newest first: their root spans."""
     from colonnade.display.terminal import traces_table
 
-    with _reading(store) as opened:
-        page = opened.queries.roots(since=_when(since), limit=limit, after=after)
-        _console().print(traces_table(page.rows))
-        _more(page.cursor)
+    with reading(store) as opened:
+        page = opened.queries.roots(since=when(since), limit=limit, after=after)
+        console().print(traces_table(page.rows))
+        more(page.cursor)
 
 
 @app.command
@@ -166,11 +163,11 @@ def trace(store: Store, trace_id: str, /) -> None:
     """Show one trace as a tree."""
     from colonnade.display.terminal import trace_tree
 
-    with _reading(store) as opened:
+    with reading(store) as opened:
         found = opened.observability.get_trace_light(trace_id=trace_id)
         if found is None:
             raise NotFound(f"{store} has no trace {trace_id!r}; `colonnade traces {store}` lists what there is")
-        _console().print(trace_tree(found["spans"]))
+        console().print(trace_tree(found["spans"]))
 
 
 @app.command
@@ -190,19 +187,19 @@ def spans(
     """List spans, newest first: all, or those of a name, scope, type, trace or parent."""
     from colonnade.display.terminal import spans_table
 
-    with _reading(store) as opened:
+    with reading(store) as opened:
         page = opened.queries.spans(
             name=name,
             scope=scope,
             span_type=span_type,
             trace_id=trace,
             parent_span_id=parent,
-            since=_when(since),
+            since=when(since),
             limit=limit,
             after=after,
         )
-        _console().print(spans_table(page.rows))
-        _more(page.cursor)
+        console().print(spans_table(page.rows))
+        more(page.cursor)
 
 
 @app.command
@@ -236,7 +233,7 @@ def sql(
     if limit < 1:
         raise InvalidInput(f"limit must be a whole number >= 1, not {limit}")
     with (
-        _reading(store) as opened,
+        reading(store) as opened,
         opened.sql(query, list(parameters) or None, timeout=timeout, memory=memory) as answer,
     ):
         match format:
@@ -245,7 +242,7 @@ def sql(
             case "table":
                 from colonnade.display.terminal import rows_table
 
-                _console().print(rows_table(answer.arrow(), limit))
+                console().print(rows_table(answer.arrow(), limit))
             case "json":
                 from colonnade.schemas.payloads import to_json
 
@@ -290,10 +287,10 @@ def export(
         table_named(table),
         columns=[name.strip() for name in columns.split(",")] if columns else None,
         light=light,
-        since=_when(since),
-        until=_when(until),
+        since=when(since),
+        until=when(until),
     )
-    with _reading(store) as opened, _progress() as progress:
+    with reading(store) as opened, progress_bars() as progress:
         task = progress.add_task(f"exporting {table}", total=None)
         written = write(
             opened.batches(plan),
@@ -335,7 +332,7 @@ def fsck(
     as_json
         Print the report as JSON.
     """
-    with _progress() as progress:
+    with progress_bars() as progress:
         task = progress.add_task("checking", total=None)
         report = colonnade.fsck(
             Path(store),
@@ -349,7 +346,7 @@ def fsck(
         from colonnade.display.terminal import findings_table
 
         print(report.summary, *(f"Repaired {each}." for each in report.repaired), sep="\n")
-        _console().print(findings_table(report.findings))
+        console().print(findings_table(report.findings))
     if not report.clean:
         raise SystemExit(1)
 
@@ -359,63 +356,9 @@ def conform(url: str, /, *, examples: int = 200) -> None:
     """Run the conformance machine on an empty store of your own, and print what it can do."""
     from colonnade.testing.report import conform as run_machine
 
-    with _progress() as progress:
+    with progress_bars() as progress:
         task = progress.add_task("opening", total=None)
         report = run_machine(url, examples=examples, progress=lambda name: progress.update(task, description=name))
     print(report)
     if not report.passed:
         raise SystemExit(1)
-
-
-@contextmanager
-def _reading(address: str) -> Iterator[colonnade.Storage]:
-    """A store opened to be read: a file must be there, and is opened read-only, so that several may read at once."""
-    with colonnade.open(_to_read(address)) as store:
-        yield store
-
-
-def _to_read(address: str) -> str:
-    scheme, is_url, rest = address.partition(":///")
-    if address == ":memory:" or ("://" in address and scheme not in ("duckdb", "sqlite")):
-        return address
-    path = Path(unquote(rest.partition("?")[0])) if is_url else Path(address).expanduser()
-    if not path.exists() or (path.is_dir() and not (path / "store.json").exists()):
-        raise NotFound(f"there is no store at {address}")
-    if not path.is_file() or scheme == "sqlite" or "read_only=" in rest:
-        return address
-    if not is_url:
-        return f"duckdb:///{quote(str(path))}?read_only=true"
-    return address + ("&" if "?" in rest else "?") + "read_only=true"
-
-
-def _when(text: str | None) -> Any:
-    from colonnade.queries.times import parse_when
-
-    return None if text is None else parse_when(text)
-
-
-def _more(cursor: str | None) -> None:
-    if cursor is not None:
-        print(f"There is more: add --after {cursor}")
-
-
-def _console() -> Console:
-    from colonnade.display.terminal import console
-
-    return console()
-
-
-def _progress() -> Progress:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,  # a log wants no bar, and no empty line in its place
-    )

@@ -324,7 +324,7 @@ REFUSED = {
     "a cursor that is none": (["traces", "agent.db", "--after", "xyz"], "'xyz' is no cursor"),
     "a limit of none": (["traces", "agent.db", "--limit", "0"], "limit must be a whole number >= 1, not 0"),
     "a limit below that": (["sql", "agent.db", "select 1", "--limit", "-1"], "limit must be a whole number >= 1"),
-    "broken SQL": (["sql", "agent.db", "selec 1"], "this SQL cannot be read"),
+    "broken SQL": (["sql", "agent.db", "selec 1"], "begins with select, with, from"),
     "SQL that writes": (["sql", "agent.db", "delete from spans"], "only reading is allowed here"),
     "SQL of what is not there": (["sql", "agent.db", "select * from span"], "did you mean 'spans'?"),
     "SQL of a wrong column": (["sql", "agent.db", "select nothing from spans"], '"nothing" not found'),

@@ -124,6 +124,16 @@ def test_a_look_at_tables_and_plans(store: colonnade.Storage, query: str, said: 
     assert result.rows()
 
 
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("query", ["select count(*) from {}", "select 1 from {}", "select count(*) from {}, range(3)"])
+def test_rows_of_each_table_are_counted_without_naming_a_column(
+    store: colonnade.Storage, table: str, query: str
+) -> None:
+    rows = {"threads": 3, "spans": 1, "traces": 1}.get(table, 0)
+    found = store.sql(query.format(table)).arrow().column(0).to_pylist()
+    assert found == ([1] * rows if "select 1" in query else [rows * (3 if "range" in query else 1)])
+
+
 def test_tables_are_listed_under_their_logical_names(store: colonnade.Storage) -> None:
     listed = {row["name"] for row in store.sql("show tables").rows()}
     assert set(TABLES) <= listed

@@ -230,7 +230,7 @@ class Storage(_Composition):
         older_than: str | timedelta | datetime,
         keep_scored: bool = False,
         dry_run: bool = False,
-        progress: Progress = lambda what, done, total: None,
+        progress: Progress | None = None,
     ) -> Pruned:
         """Delete what is older: traces all of whose spans started and ended before then, and scores and evals given
         before then. Memory, workflow state and agents stay.
@@ -245,8 +245,9 @@ class Storage(_Composition):
         is being written to all the time. ``InvalidInput`` where ``older_than`` is no time or lies in the future.
         """
         from colonnade.engine.pruning import prune
+        from colonnade.engine.retention import quiet
 
-        return prune(self, older_than, keep_scored, dry_run, progress)
+        return prune(self, older_than, keep_scored, dry_run, progress or quiet)
 
     def optimize(self) -> list[str]:
         """Have every store do now what it otherwise does in the background; what was done, a sentence each."""
@@ -351,12 +352,13 @@ class AsyncStorage(_Composition):
         older_than: str | timedelta | datetime,
         keep_scored: bool = False,
         dry_run: bool = False,
-        progress: Progress = lambda what, done, total: None,
+        progress: Progress | None = None,
     ) -> Pruned:
         """As ``Storage.prune``. ``progress`` is called on another thread."""
         from colonnade.engine.pruning import prune_async
+        from colonnade.engine.retention import quiet
 
-        return await prune_async(self, older_than, keep_scored, dry_run, progress)
+        return await prune_async(self, older_than, keep_scored, dry_run, progress or quiet)
 
     async def init(self) -> None:
         """Make what is missing in every store, all at once. Twice is once."""

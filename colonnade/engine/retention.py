@@ -45,6 +45,10 @@ Progress = Callable[[str, int, int | None], object]
 """Is told what is being done, how much of it is done, and how much there is, where that is known."""
 
 
+def quiet(what: str, done: int, total: int | None) -> None:
+    """Progress that nobody watches."""
+
+
 @dataclass(frozen=True, slots=True)
 class Retention:
     """What is to go: what is older than ``cutoff``, and whether what was scored stays."""

@@ -67,7 +67,7 @@ def check(query: str) -> Reads:
         query = _explained(query)
         words = [word for word, _ in _words(query)]
         if not words or words[0] not in _BEGINNINGS:
-            raise QueryError(_ONLY_READING)
+            raise QueryError(_ONLY_READING + (f", and not with {words[0]}" if words else ""))
         if words[0] == "show":
             return _shown(words[1:])
         statements = [found for found in sqlglot.parse(query, read="duckdb") if found]

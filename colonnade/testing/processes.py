@@ -66,7 +66,7 @@ class Elsewhere:
 
     def execute(self, plan: Plan) -> Any:
         """Run one plan there."""
-        return self._ask("execute", plan)
+        return self._ask("execute", plan, engine_store.PATIENCE)
 
     def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
         """The record batches of a scan; they come all at once."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import pickle
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any
@@ -78,8 +79,9 @@ class _Served:
             self._storage.close()
             self._storage = None
 
-    def execute(self, plan: Plan) -> Any:
-        return self._opened.execute(plan)
+    def execute(self, plan: Plan, patience: float) -> Any:
+        with _patient(patience):
+            return self._opened.execute(plan)
 
     def batches(self, plan: Scan) -> list[pa.RecordBatch]:
         return list(self._opened.batches(plan))
@@ -110,11 +112,18 @@ class _Served:
                     raise Abandoned
                 said = ("answer", (yield told))
 
-        before, engine_store.PATIENCE = engine_store.PATIENCE, patience
-        try:
+        with _patient(patience):
             return "end", self._opened.run(steps, domain, atomic=atomic)
-        finally:
-            engine_store.PATIENCE = before
+
+
+@contextmanager
+def _patient(seconds: float) -> Iterator[None]:
+    """As much patience with conflicts as whoever asks has just now; a test may have none."""
+    before, engine_store.PATIENCE = engine_store.PATIENCE, seconds
+    try:
+        yield
+    finally:
+        engine_store.PATIENCE = before
 
 
 class _Pickler(pickle.Pickler):

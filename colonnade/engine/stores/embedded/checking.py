@@ -210,7 +210,7 @@ class _Look:
 
 
 def _integrity(path: Path) -> tuple[list[str], int]:
-    """What SQLite says of a file, and the version of its schema. A file that nobody has open gets no files beside it."""
+    """What SQLite says of a file, and the version of its schema; a file that nobody has open gets none beside it."""
     log = path.with_name(f"{path.name}-wal")
     untouched = not log.exists()
     address = f"file:{quote(str(path))}?mode=ro&immutable=1" if untouched else reading_address(path)

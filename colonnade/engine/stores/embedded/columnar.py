@@ -128,6 +128,7 @@ class ColumnarStore(Store):
             stamp = self.folder.stamp()
             if stamp != self._stamp:
                 manifest = self.folder.manifest()
+                self._attached = ()  # who lets go here first, lets go of the files of what counts no more
                 try:
                     self._attached = self._segments.attach(manifest.segments)
                 except FileNotFoundError as error:

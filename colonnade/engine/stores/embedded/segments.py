@@ -125,14 +125,15 @@ class SegmentWriter:
 
     def finish(self) -> Segment:
         """Make it durable, with its index, under its name."""
-        self._connection.execute("COMMIT")
-        self._connection.execute(_ROOTS)
-        segment = _described(self._connection, self.path.name)
         index = self._unfinished.with_suffix(".unindexed")
-        write_index(self._connection, "segment", index)
-        self._connection.execute("CHECKPOINT segment")
-        self._connection.execute("DETACH segment")
-        self._connection.close()
+        with self._written():
+            self._connection.execute("COMMIT")
+            self._connection.execute(_ROOTS)
+            segment = _described(self._connection, self.path.name)
+            write_index(self._connection, "segment", index)
+            self._connection.execute("CHECKPOINT segment")
+            self._connection.execute("DETACH segment")
+            self._connection.close()
         with self._unfinished.open("rb") as file:
             os.fsync(file.fileno())
         index.rename(index_path(self.path))

@@ -190,6 +190,7 @@ def _columns(query: Query) -> dict[Table, tuple[str, ...]]:
             there = dict(table.facts.renames)
             columns = tuple(there.get(name, name) for name in columns)
             table = table_named(str(table.facts.reading_of))
+            columns = (next(iter(table.columns)), *columns)  # by which DuckDB counts rows
         found[table] = tuple(dict.fromkeys((*found.get(table, ()), *columns)))
     return found
 

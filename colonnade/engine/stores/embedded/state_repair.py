@@ -44,7 +44,7 @@ def new_state(folder: Folder, finding: Finding) -> str:
 
 
 def _rows(connection: sqlite3.Connection, table: Table) -> Iterator[tuple[list[str], tuple[Any, ...]]]:
-    """The rows of a table, with the names of its columns: from its beginning, and from its end where that breaks off."""
+    """The rows of a table, with the names of its columns: from its beginning, and from its end where that breaks."""
     for order in ("", " ORDER BY rowid DESC"):
         try:
             rows = connection.execute(f"SELECT * FROM {SQLITE.table(table)}{order}")

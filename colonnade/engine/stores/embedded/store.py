@@ -64,7 +64,7 @@ class EmbeddedStore(Store):
         self._sql: EmbeddedSQL | None = None
 
     def init(self) -> None:
-        """Make or migrate the state tables, and begin the upkeep in the background; neither where nothing is written."""
+        """Make or migrate the state tables, and begin the upkeep in the background; neither if it is only read."""
         self.state.init()
         if self._read_only:
             return
@@ -115,6 +115,8 @@ class EmbeddedStore(Store):
         except OSError as error:
             raise not_written(self.folder.path, error) from error
         self.columnar.pictures({})  # this process, too, lets go of what was unlinked
+        if self._sql is not None:
+            self._sql.close()
         return pruned
 
     def sql(self, query: Query) -> Engine:
