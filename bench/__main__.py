@@ -17,6 +17,7 @@ from bench.findings import Run
 QUESTIONS: Final = (
     "flush",
     "ingest",
+    "encoding",
     "reads",
     "analytics",
     "size",
@@ -41,6 +42,7 @@ def main(arguments: list[str]) -> None:
         times=asked.times or (30 if asked.quick else 200),
         peers=asked.peers and not asked.quick,
         anew=asked.anew,
+        keep=asked.keep,
         console=Console(width=None if sys.stdout.isatty() else 140),
     )
     for question in asked.questions or QUESTIONS:
@@ -67,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="smaller and once, without peers: about a minute")
     parser.add_argument("--no-peers", dest="peers", action="store_false", help="leave out Phoenix and MLflow")
     parser.add_argument("--anew", action="store_true", help="make what is in the cache anew")
+    parser.add_argument("--keep", action="store_true", help="ask stores in the cache that another version made")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "colonnade-bench")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the folder that JSON is written into")
     return parser

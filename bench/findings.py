@@ -114,6 +114,7 @@ class Run:
     peers: bool = True
     peer_spans: int = 5_000
     anew: bool = False
+    keep: bool = False
     console: Console = field(default_factory=Console)
     findings: list[Finding] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)

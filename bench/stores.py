@@ -6,10 +6,11 @@ parents that it has, spread over its time, so that whoever asks need not look fo
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -17,16 +18,21 @@ from typing import Any, Final
 import pyarrow as pa
 from rich.progress import Progress
 
+import bench.spans
 import colonnade
 from bench import floors
 from bench.findings import Run
 from bench.spans import NAMES, SCOPES, full, light
 from colonnade.engine.plan import Put
+from colonnade.engine.stores import embedded
 from colonnade.schemas import SPANS
 
 FULL_SIZE: Final = 3000
 SMALL_SIZE: Final = 1700
 """Bytes of a full span as Arrow: as a model call with its conversation, and as a shorter one."""
+FLOORS: Final = (Path(bench.spans.__file__), Path(floors.__file__))
+ENGINE: Final = (FLOORS[0], *sorted(Path(embedded.__file__).parent.glob("*.py")))
+"""The code that decides what is in the cache: of plain files, and of stores."""
 ASKED: Final = 500
 HELD: Final = 2_048
 """Rows in a batch of an Arrow file."""
@@ -154,9 +160,10 @@ def _counted(batches: Iterator[pa.RecordBatch], told: Callable[[int], None]) -> 
 
 
 def _cached(run: Run, name: str, rows: int, make: Callable[[Path, Callable[[int], None]], None]) -> Path:
-    """What is in the cache by that name; made first where it is not there, or is to be made anew."""
-    path = run.cache / name
-    if path.exists() and (not run.anew or name in run.made):
+    """What is in the cache by that name; made first where it is not there, or was made by another code than this."""
+    path, stamp = run.cache / name, run.cache / f"{name}.made-by"
+    code = _digest(ENGINE if path.suffix == ".store" else FLOORS)
+    if path.exists() and (name in run.made or (not run.anew and (run.keep or _read(stamp) == code))):
         return path
     run.made.add(name)
     run.cache.mkdir(parents=True, exist_ok=True)
@@ -167,10 +174,19 @@ def _cached(run: Run, name: str, rows: int, make: Callable[[Path, Callable[[int]
             make(unfinished, lambda done: progress.advance(task, done))
         remove(path)
         unfinished.rename(path)
+        stamp.write_text(code)
     finally:
         for left in run.cache.glob(f".{os.getpid()}-{name}*"):
             remove(left)
     return path
+
+
+def _digest(sources: Iterable[Path]) -> str:
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+
+
+def _read(stamp: Path) -> str:
+    return stamp.read_text() if stamp.exists() else ""
 
 
 def remove(path: Path) -> None:

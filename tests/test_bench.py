@@ -7,7 +7,18 @@ from pathlib import Path
 
 import pytest
 
-QUESTIONS = ("flush", "ingest", "reads", "analytics", "size", "memory_domain", "resident", "freshness", "loading")
+QUESTIONS = (
+    "flush",
+    "ingest",
+    "encoding",
+    "reads",
+    "analytics",
+    "size",
+    "memory_domain",
+    "resident",
+    "freshness",
+    "loading",
+)
 
 
 def _bench(root: Path, folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
