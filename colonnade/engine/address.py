@@ -38,9 +38,9 @@ def open(
 ) -> Storage:
     """Open a storage whose methods block.
 
-    ``default`` keeps every domain that has no store of its own: ``open("agent.db")``, ``open(":memory:")``,
+    ``default`` keeps every domain that has no store of its own: ``open("agent")``, ``open(":memory:")``,
     ``open("duckdb:////srv/agent.db?read_only=true")``. Domains may live elsewhere, each a URL or a store:
-    ``open("agent.db", memory=":memory:")``. Tables are made and migrated unless ``init=False``.
+    ``open("agent", memory=":memory:")``. Tables are made and migrated unless ``init=False``.
 
     ``durability`` is what a call that has returned survives, in every store that is opened here: ``"process"`` (unless
     given) the end of the process by any means, ``"power"`` the loss of power too. In an address it is
@@ -66,7 +66,7 @@ def aopen(
     durability: Durability | None = None,
     **domains: Address,
 ) -> AsyncStorage:
-    """Open a storage whose methods are awaited: ``async with colonnade.aopen("agent.db") as store: ...``.
+    """Open a storage whose methods are awaited: ``async with colonnade.aopen("agent") as store: ...``.
 
     The same addresses and ``durability`` as ``open``. Stores with a blocking driver run each operation in a thread.
     """

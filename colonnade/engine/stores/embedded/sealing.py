@@ -56,7 +56,9 @@ class Sealed:
     merged: int = 0
 
     def __str__(self) -> str:
-        return f"{self.logs:,} logs with {self.rows:,} rows were sealed, {self.merged:,} segments merged."
+        logs = "1 log" if self.logs == 1 else f"{self.logs:,} logs"
+        rows = "1 row" if self.rows == 1 else f"{self.rows:,} rows"
+        return f"Sealed {logs} with {rows}, merged {self.merged:,} segments."
 
     def __add__(self, other: Sealed) -> Sealed:
         return Sealed(self.logs + other.logs, self.rows + other.rows, self.merged + other.merged)
