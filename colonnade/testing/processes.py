@@ -185,7 +185,8 @@ class InTurn:
     """Several processes that have one storage open, behind the face of one: each plan is run by another of them.
 
     ``renew``, which the machine calls before every example, gives all of them the next of ``addresses``. Which process
-    is next, and after which writes (a part, ``optimize``) one tidies up, is random, but the same after every ``renew``.
+    is next, and after which writes (a part, ``optimize``) which of them tidy up, is random, but the same after each
+    ``renew``.
     """
 
     def __init__(
@@ -206,7 +207,8 @@ class InTurn:
         """Run one plan, in one of the processes."""
         answer = self._next().execute(plan)
         if isinstance(plan, Put | Patch | Delete) and self._chance.random() < self._optimize:
-            self._next().optimize()
+            for each in self._chance.sample(self._all, self._chance.randint(1, len(self._all))):
+                self._ready(each).optimize()
         return answer
 
     def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
@@ -218,11 +220,13 @@ class InTurn:
         return self._next().run(steps, domain, atomic=atomic)
 
     def _next(self) -> Elsewhere:
-        chosen = self._chance.choice(self._all)
-        if chosen in self._behind:  # it opens the address when its turn comes, after writes of the others
-            chosen.open(self._address)
-            self._behind.remove(chosen)
-        return chosen
+        return self._ready(self._chance.choice(self._all))
+
+    def _ready(self, process: Elsewhere) -> Elsewhere:
+        if process in self._behind:  # it opens the address when its turn comes, after writes of the others
+            process.open(self._address)
+            self._behind.remove(process)
+        return process
 
     def close(self) -> None:
         """Close all storages and end the processes."""

@@ -17,7 +17,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -119,7 +119,12 @@ class Session(Store):
 
 
 class _Connection(sqlite3.Connection):
-    """A connection that a weak reference may refer to."""
+    """A connection that weak references may refer to, and that is not closed while its thread uses it."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.turn = threading.RLock()
+        self.users = 0
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
@@ -166,7 +171,7 @@ class SQLiteStore(Store):
         self._local = threading.local()
         self._open: WeakSet[_Connection] = WeakSet()  # a thread that ends takes its connection along
 
-    def _connection(self) -> sqlite3.Connection:
+    def _connection(self) -> _Connection:
         if self._closed:
             raise StoreClosed(f"{self.label} is closed; open it again with colonnade.open()")
         connection: _Connection | None = getattr(self._local, "connection", None)
@@ -202,8 +207,20 @@ class SQLiteStore(Store):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
         self._begin()
 
-    def _session(self) -> Session:
-        return Session(self._connection(), self.label)
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        """A session on this thread's connection, which ``close`` leaves alone meanwhile: SQLite would crash."""
+        connection = self._connection()
+        with connection.turn:
+            if self._closed and not connection.users:
+                raise StoreClosed(f"{self.label} is closed; open it again with colonnade.open()")
+            connection.users += 1
+            try:
+                yield Session(connection, self.label)
+            finally:
+                connection.users -= 1
+                if self._closed and not connection.users:
+                    connection.close()
 
     def init(self) -> None:
         """Make tables and indexes, or bring an older file to this version, in one transaction."""
@@ -237,23 +254,37 @@ class SQLiteStore(Store):
         return found
 
     def close(self) -> None:
-        """Close every connection of this process."""
+        """Close every connection of this process; one that another thread is using is closed at the end of its use."""
         self._closed = True
         for connection in list(self._open):
-            with suppress(sqlite3.Error):
-                connection.close()
+            if connection.turn.acquire(blocking=False):
+                try:
+                    if not connection.users:
+                        connection.close()
+                except sqlite3.Error:
+                    pass  # there is nothing left to do with it
+                finally:
+                    connection.turn.release()
 
     def scan(self, plan: Scan) -> pa.Table:
         """Rows as of now."""
-        return self._session().scan(plan)
+        with self._session() as session:
+            return session.scan(plan)
 
     def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
         """Rows as of now, as a stream."""
-        return self._session().batches(plan)
+        with self._session() as session:
+            batches = session.batches(plan)
+            batch = next(batches, None)
+        while batch is not None:
+            yield batch
+            with self._session():
+                batch = next(batches, None)
 
     def summarize(self, plan: Summarize) -> pa.Table:
         """Groups as of now."""
-        return self._session().summarize(plan)
+        with self._session() as session:
+            return session.summarize(plan)
 
     def put(self, plan: Put) -> int:
         """Upsert, committed."""
@@ -262,27 +293,29 @@ class SQLiteStore(Store):
 
     def patch(self, plan: Patch) -> int:
         """Update, committed."""
-        return self._session().patch(plan)
+        with self._session() as session:
+            return session.patch(plan)
 
     def delete(self, plan: Delete) -> int:
         """Delete, committed."""
-        return self._session().delete(plan)
+        with self._session() as session:
+            return session.delete(plan)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """A session whose plans are committed as one; it has the file's write lock from its beginning."""
-        session = self._session()
-        connection = session.connection
-        with translated(self.label):
-            connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield session
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        with translated(self.label):
-            connection.execute("COMMIT")
+        with self._session() as session:
+            connection = session.connection
+            with translated(self.label):
+                connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield session
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+            with translated(self.label):
+                connection.execute("COMMIT")
 
 
 def reading_address(path: Path) -> str:

@@ -205,6 +205,7 @@ class ColumnarStore(Store):
         return self._passing().passed(alone=alone)
 
     def _passing(self) -> Gate:
+        self._check()  # again: another thread may have closed it since
         if self._gate is None:
             try:
                 self._gate = Gate(self.folder.path)
@@ -303,13 +304,13 @@ class ColumnarStore(Store):
 
     def close(self) -> None:
         """Let all files go; what was acknowledged is in them."""
-        if not self._closed:
-            with self._lock:
+        with self._lock:
+            if not self._closed:
+                self._closed = True
                 self._rotate()
                 self._segments.close()
                 if self._gate is not None:
                     self._gate.close()
-        self._closed = True
 
     def before_fork(self) -> None:
         """Let no thread be in the middle of something."""

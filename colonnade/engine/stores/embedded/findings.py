@@ -71,8 +71,8 @@ class Report:
     def summary(self) -> str:
         """What was looked at, in a sentence."""
         rows = ", ".join(f"{count:,} {name}" for name, count in (self.rows or {}).items()) or "no rows"
-        text = f"{self.path}: {_many(self.segments, 'segment')} with {rows}; "
-        text += f"{_many(self.logs, 'log')} with {_many(self.commits, 'commit')} to be sealed."
+        logs = f"{_many(self.logs, 'log')} with {_many(self.commits, 'commit')} to be sealed"
+        text = f"{self.path}: {_many(self.segments, 'segment')} with {rows}; {logs if self.logs else 'all is sealed'}."
         return text + (f" It is in use: {self.sealer} seals." if self.sealer else "")
 
     def as_dict(self) -> dict[str, Any]:

@@ -25,15 +25,15 @@ def is_wanted(folder: Folder) -> bool:
     return is_locked(folder.path / _WANTED)
 
 
-def hand_over(folder: Folder, patience: float = PATIENCE) -> LockFile:
+def hand_over(folder: Folder) -> LockFile:
     """The lease, from whoever has it. ``StoreLocked`` where it is not given away."""
-    until = time.monotonic() + patience
+    until = time.monotonic() + PATIENCE
     with closing(LockFile(folder.path / _WANTED)) as wanted:
         while not wanted.try_lock(alone=True) or (lease := folder.lease()) is None:
             if time.monotonic() > until:
                 raise StoreLocked(
                     f"{folder.path} is being tidied up by {holders(folder.path / 'lease')}, which did not let go of it "
-                    f"within {patience:.0f} seconds; try again later, or end that process; nothing was deleted"
+                    f"within {PATIENCE:.0f} seconds; try again later, or end that process; nothing was deleted"
                 )
             time.sleep(_PAUSE)
     return lease

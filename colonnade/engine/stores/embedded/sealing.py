@@ -206,6 +206,11 @@ class _Seal:
             if row is not None and copy.final and not row[1] and row[0] > copy.version:
                 # It came later, and is outlived unless a log that is not sealed yet removes the sealed one.
                 gone = gone or self._elsewhere().of(settled.table, copy.key) > copy.version
+            later = row is not None and row[1] and not copy.final and row[0] < copy.version
+            if later and row is not None and self._elsewhere().of(settled.table, copy.key) > row[0]:
+                # The mirror image: the sealed one came later, and the final one was removed before.
+                outlived.add(copy.key)
+                continue
             if gone or (row is not None and wins(row[1], row[0], copy.final, copy.version)):
                 self._exceptions[copy.file][name].add(copy.place)
             elif row is not None:
