@@ -11,7 +11,7 @@ import cyclopts
 from cyclopts import Parameter
 
 import colonnade
-from colonnade.cli_shared import console, more, progress_bars, reading, when
+from colonnade.cli_shared import changing, console, more, progress_bars, reading, when
 from colonnade.errors import ColonnadeError, InvalidInput, NotFound
 from colonnade.schemas import TABLES, table_named
 
@@ -349,6 +349,30 @@ def fsck(
         console().print(findings_table(report.findings))
     if not report.clean:
         raise SystemExit(1)
+
+
+@app.command
+def prune(store: Store, /, *, older_than: str, keep_scored: bool = False, dry_run: bool = False) -> None:
+    """Delete what is older: traces all of whose spans ended before then, and scores and evals from before then.
+
+    Parameters
+    ----------
+    older_than
+        How long ago: 36h, 30d, 12w; or an ISO 8601 time.
+    keep_scored
+        Keep all scores and evals, and the traces that scores point at.
+    dry_run
+        Only say what would be deleted.
+    """
+    with (reading if dry_run else changing)(store) as opened, progress_bars() as progress:
+        task = progress.add_task("opening", total=None)
+        pruned = opened.prune(
+            older_than=older_than,
+            keep_scored=keep_scored,
+            dry_run=dry_run,
+            progress=lambda what, done, total: progress.update(task, description=what, completed=done, total=total),
+        )
+    print(pruned)
 
 
 @app.command

@@ -23,6 +23,14 @@ def reading(address: str) -> Iterator[colonnade.Storage]:
         yield store
 
 
+@contextmanager
+def changing(address: str) -> Iterator[colonnade.Storage]:
+    """A store opened to be changed: it must be there, and is not made."""
+    _to_read(address)
+    with colonnade.open(address) as store:
+        yield store
+
+
 def _to_read(address: str) -> str:
     scheme, is_url, rest = address.partition(":///")
     if address == ":memory:" or ("://" in address and scheme not in ("duckdb", "sqlite")):

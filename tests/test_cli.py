@@ -28,6 +28,7 @@ COMMANDS = (
     "sql",
     "export",
     "optimize",
+    "prune",
     "fsck",
     "conform",
 )
@@ -270,6 +271,15 @@ def test_import_under_other_names(colonnade_: Command, tmp_path: Path) -> None:
         ]
 
 
+def test_prune(colonnade_: Command, agent: Path) -> None:
+    dry = colonnade_("prune", agent, "--older-than", "2026-01-31T12:30:00Z", "--dry-run")
+    said = "1 traces with 2 spans, 0 scores and 0 evals from before 2026-01-31 12:30:00 UTC"
+    assert dry == (0, f"{said} would be deleted.\n", "")
+    assert colonnade_("prune", agent, "--older-than", "2026-01-31T12:30:00Z") == (0, f"{said} were deleted.\n", "")
+    assert "1 trace," in colonnade_("traces", agent).out
+    assert colonnade_("prune", agent, "--older-than", "0d", "--keep-scored").out.startswith("0 traces")  # it runs
+
+
 def test_pass_k(colonnade_: Command, runs: Path) -> None:
     ran = colonnade_("passk", runs, "--batch", "monday")
     assert (ran.code, ran.err) == (0, "")
@@ -310,6 +320,9 @@ REFUSED = {
     "no store in SQLite": (["spans", "sqlite:///nowhere.sqlite"], "there is no store at sqlite:///nowhere.sqlite"),
     "no store to export": (["export", "nowhere.db", "spans", "--to", "x.csv"], "there is no store at nowhere.db"),
     "no store to ask": (["sql", "nowhere.db", "select 1"], "there is no store at nowhere.db"),
+    "no store to prune": (["prune", "nowhere.db", "--older-than", "30d"], "there is no store at nowhere.db"),
+    "a future to prune": (["prune", "agent.db", "--older-than", "9999-01-01T00:00:00Z"], "lies in the future"),
+    "no age to prune": (["prune", "agent.db", "--older-than", "old"], "such as 30m, 24h, 7d"),
     "no store to judge": (["passk", "nowhere.db"], "there is no store at nowhere.db"),
     "no such trace": (["trace", "agent.db", "a9"], "agent.db has no trace 'a9'"),
     "no database": (["traces", "notes.txt"], "notes.txt is no DuckDB database"),

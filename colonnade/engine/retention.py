@@ -38,7 +38,7 @@ from colonnade.schemas.table import Table
 DOMAINS: Final = ("observability", "scores")
 """The domains whose rows grow old."""
 TIME: Final = {SPANS.name: "startedAt", SCORES.name: "createdAt", EVALS.name: "created_at"}
-PAGE: Final = 5_000
+PAGE: Final = 20_000
 """Rows that are looked at, or deleted, at once where a store has no faster way."""
 
 Progress = Callable[[str, int, int | None], object]
