@@ -29,10 +29,10 @@ def folders(path: Path) -> Iterator[str]:
 @pytest.mark.parametrize("optimize", [0, 0.3], ids=["as it is", "sealed and merged between steps"])
 def test_what_accumulates_answers_as_the_reference_does(tmp_path: Path, processes: int, optimize: float) -> None:
     with InTurn(folders(tmp_path), processes=processes, optimize=optimize) as storage:
-        run_machine(storage, tables=ACCUMULATES, excused={"transactions"}, settings=some(10))
+        run_machine(storage, tables=ACCUMULATES, excused={"transactions"}, settings=some(20))
 
 
 @pytest.mark.parametrize("processes", [2, 4])
 def test_what_changes_answers_as_the_reference_does(tmp_path: Path, processes: int) -> None:
     with InTurn(folders(tmp_path), processes=processes) as storage:
-        run_machine(storage, tables=CHANGES, settings=some(10))
+        run_machine(storage, tables=CHANGES, settings=some(20))

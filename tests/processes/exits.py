@@ -46,7 +46,7 @@ def main(way: str, folder: Path) -> None:
         case "os._exit":
             os._exit(0)
         case "exception":
-            raise KeyboardInterrupt
+            raise RuntimeError("a mistake")
         case "daemon threads":
             for number in range(3):
                 threading.Thread(target=forever, args=(store, f"{os.getpid()}-{number}"), daemon=True).start()

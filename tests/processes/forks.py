@@ -154,9 +154,9 @@ def orphans(folder: Path) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     os.waitpid(forked(parent), 0)
-    with colonnade.open(folder) as store:
-        (said,) = store.optimize()
-        assert said.startswith("1 logs with 1 rows"), said
+    store: Any = colonnade.open(folder)
+    with store:
+        assert store.stores[0].optimize().rows == 1
         assert names(store) == {"before", "also before", "unsealed"}
     os.close(release)
 
