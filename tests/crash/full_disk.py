@@ -1,4 +1,4 @@
-"""A store on a disk that gets full, in a process of its own. Run by test_full_disk.py.
+"""A store on a disk that gets full, in a process of its own. Run by test_disk.py.
 
 ``python full_disk.py FOLDER tmpfs`` where the folder is a small file system of its own; ``... limit`` where no file may
 become larger than a limit.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import resource
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from colonnade.engine.stores.embedded import merging
 from colonnade.errors import StoreError
 
 WHEN = "2026-01-01T00:00:00Z"
-BALLAST = 4 * 2**20
 
 
 class Disk:
@@ -33,13 +33,9 @@ class Disk:
             soft = max(left, 8)
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
             return
-        with self._ballast.open("ab") as file:
-            try:
-                while True:
-                    file.write(bytes(4096))
-                    file.flush()
-            except OSError:
-                pass
+        with self._ballast.open("ab", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(4096))
         with self._ballast.open("r+b") as file:
             file.truncate(max(self._ballast.stat().st_size - left, 0))
 
@@ -138,7 +134,7 @@ def sealing(disk: Disk, agent: Agent) -> None:
     assert list((agent.path / "logs").iterdir()) == []
 
 
-def merging_(disk: Disk, agent: Agent) -> None:
+def merging_segments(disk: Disk, agent: Agent) -> None:
     """Merging fails and is made up for."""
     vars(merging)["TIERS"] = ()
     for _ in range(4):
@@ -169,7 +165,7 @@ def opening(disk: Disk, agent: Agent) -> None:
 def main(folder: Path, kind: str) -> None:
     """One after the other, and a look by another process's eyes at the end."""
     disk = Disk(folder, kind)
-    for work in (writing, sealing, merging_, opening):
+    for work in (writing, sealing, merging_segments, opening):
         agent = Agent(folder / work.__name__)
         work(disk, agent)
         agent.store.close()
@@ -181,7 +177,7 @@ def main(folder: Path, kind: str) -> None:
         if kind == "tmpfs":
             for path in sorted(agent.path.rglob("*"), reverse=True):
                 path.unlink() if path.is_file() else path.rmdir()
-        print(work.__name__)
+        sys.stdout.write(f"{work.__name__}\n")
 
 
 if __name__ == "__main__":

@@ -211,12 +211,12 @@ def test_any_bit_of_a_segment_that_is_wrong_is_noticed(agent: Path, ask: Ask, ri
         data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
         path.write_bytes(data)
         is_clean = colonnade.fsck(agent).clean
-        if is_clean:
-            assert ask(agent) == right
-        else:
+        try:
+            found = ask(agent)
+        except ColonnadeError as error:
             noticed += 1
-            with pytest.raises(ColonnadeError, match="colonnade fsck"):
-                ask(agent)
+            found, said = None, str(error)
+        assert found == right or (found is None and not is_clean and "colonnade fsck" in said)
     assert noticed > 5
     assert colonnade.fsck(agent, repair=True).clean
     assert all(row in right["spans"] for row in ask(agent)["spans"] if row["traceId"] != "t009")
