@@ -273,7 +273,7 @@ def test_import_under_other_names(colonnade_: Command, tmp_path: Path) -> None:
 
 def test_prune(colonnade_: Command, agent: Path) -> None:
     dry = colonnade_("prune", agent, "--older-than", "2026-01-31T12:30:00Z", "--dry-run")
-    said = "1 traces with 2 spans, 0 scores and 0 evals from before 2026-01-31 12:30:00 UTC"
+    said = "1 trace with 2 spans, 0 scores and 0 evals from before 2026-01-31 12:30:00 UTC"
     assert dry == (0, f"{said} would be deleted.\n", "")
     assert colonnade_("prune", agent, "--older-than", "2026-01-31T12:30:00Z") == (0, f"{said} were deleted.\n", "")
     assert "1 trace," in colonnade_("traces", agent).out

@@ -305,9 +305,9 @@ def test_a_closed_store_is_not_pruned(tmp_path: Path) -> None:
 
 
 def test_the_report_in_words() -> None:
-    pruned = retention.Pruned(CUTOFF, traces=1200, spans=12345, scores=3, bytes=10**9)
+    pruned = retention.Pruned(CUTOFF, traces=1200, spans=12345, scores=1, bytes=10**9)
     assert str(pruned) == (
-        "1,200 traces with 12,345 spans, 3 scores and 0 evals from before 2026-01-31 12:00:00 UTC were deleted; "
+        "1,200 traces with 12,345 spans, 1 score and 0 evals from before 2026-01-31 12:00:00 UTC were deleted; "
         "1,000,000,000 bytes were given back."
     )
     assert str(retention.Pruned(CUTOFF, dry_run=True)).endswith("UTC would be deleted.")

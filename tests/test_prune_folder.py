@@ -17,9 +17,9 @@ import pytest
 import colonnade
 from colonnade.engine.stores.embedded import handover, sealing
 from colonnade.engine.stores.embedded import store as embedded
-from colonnade.engine.stores.embedded.folder import Folder
+from colonnade.engine.stores.embedded.folder import Folder, Manifest
 from colonnade.engine.stores.embedded.segments import SegmentWriter
-from colonnade.errors import Conflict, StoreClosed, StoreLocked
+from colonnade.errors import Conflict, StoreClosed, StoreError, StoreLocked
 
 CUTOFF = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -162,27 +162,56 @@ def test_segments_that_do_not_count_are_unlinked(store: Any, folder: Folder) -> 
     assert files(folder) == before
 
 
-def test_without_room_for_a_copy_the_rows_go_all_the_same(
+def fail_to_finish(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """As if the disk were full so many times when a segment is written."""
+    left = [None] * times
+    finish = SegmentWriter.finish
+
+    def finish_later(writer: SegmentWriter) -> Any:
+        if left:
+            left.pop()
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return finish(writer)
+
+    monkeypatch.setattr(SegmentWriter, "finish", finish_later)
+
+
+def two_segments(store: Any) -> None:
+    """One of which nothing stays, one of which half does, and a trace that lies in both and is old."""
+    put_and_seal(store, spans(range(100), OLD), spans(range(999, 1000), OLD, each=1))
+    put_and_seal(store, spans(range(100, 200), OLD), spans(range(200, 300), YOUNG), spans(range(999, 1000), OLD)[1:])
+
+
+def test_on_a_full_disk_whole_segments_go_first_and_make_room(
     store: Any, folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put_and_seal(store, spans(range(100), OLD))
-    put_and_seal(store, spans(range(100, 200), OLD), spans(range(200, 300), YOUNG))
-    full = [True, True]
+    two_segments(store)
+    fail_to_finish(monkeypatch, 1)
+    manifests: list[Manifest] = []
+    install = Folder.install
 
-    def finish(writer: SegmentWriter) -> Any:
-        if full and full.pop():
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return whole_segment(writer)
+    def install_and_tell(self: Folder, manifest: Manifest) -> None:
+        manifests.append(manifest)
+        install(self, manifest)
 
-    whole_segment = SegmentWriter.finish
-    monkeypatch.setattr(SegmentWriter, "finish", finish)
+    monkeypatch.setattr(Folder, "install", install_and_tell)
     pruned = store.prune(older_than=CUTOFF)
-    assert (pruned.traces, pruned.spans) == (200, 600)
-    assert [len(tables["spans"]) for tables in folder.manifest().exceptions.values()] == [300]
+    assert (pruned.traces, pruned.spans) == (201, 603)
     assert traces(store) == whole(range(200, 300))
-    # And once there is room, the next one writes it anew.
-    again = store.prune(older_than=CUTOFF)
-    assert (again.traces, folder.manifest().exceptions) == (0, {})
+    first, second = manifests
+    assert [segment.size for segment in first.segments] == [602]
+    assert [len(tables["spans"]) for tables in first.exceptions.values()] == [2]  # of the trace that lies in both
+    assert ([segment.size for segment in second.segments], second.exceptions) == ([300], {})
+
+
+def test_without_any_room_it_says_what_is_done(store: Any, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    two_segments(store)
+    fail_to_finish(monkeypatch, 2)
+    with pytest.raises(StoreError, match=r"no room to write 602 rows anew.*So far: 101 traces with 303 spans"):
+        store.prune(older_than=CUTOFF)
+    assert traces(store) == whole(range(100, 300))
+    assert len(files(folder)) == 2
+    assert store.prune(older_than=CUTOFF).traces == 100
     assert traces(store) == whole(range(200, 300))
 
 
@@ -352,7 +381,7 @@ def test_what_is_written_to_all_the_time_is_not_pruned_by_half(opened: Callable[
         put(other, [{**spans(range(number := next(numbers), number + 1), YOUNG, each=1)[0], "spanId": "new"}])
 
     before = files(folder)
-    with pytest.raises(Conflict, match="nothing was deleted"):
+    with pytest.raises(Conflict, match="So far: 0 traces"):
         store.prune(older_than=CUTOFF, progress=during("judging", write, every=True))
     assert files(folder) == before
     assert set(traces(store)) == set(whole(range(20)))
@@ -369,7 +398,7 @@ def test_closing_the_store_stops_it(opened: Callable[[], Any], folder: Folder) -
             time.sleep(0.001)
 
     before = files(folder)
-    with pytest.raises(StoreClosed, match="before anything was deleted"):
+    with pytest.raises(StoreClosed, match="closed while it was pruned"):
         store.prune(older_than=CUTOFF, progress=during("writing segments anew", close))
     closing.join()
     assert files(folder) == before

@@ -119,9 +119,15 @@ class Pruned:
 
     def __str__(self) -> str:
         would, about = ("would be", "about ") if self.dry_run else ("were", "")
+        traces, spans, scores, evals = (
+            f"{count:,} {what}{'' if count == 1 else 's'}"
+            for count, what in zip(
+                (self.traces, self.spans, self.scores, self.evals), ("trace", "span", "score", "eval"), strict=True
+            )
+        )
         said = (
-            f"{self.traces:,} traces with {self.spans:,} spans, {self.scores:,} scores and {self.evals:,} evals from "
-            f"before {self.cutoff.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC {would} deleted"
+            f"{traces} with {spans}, {scores} and {evals} from before "
+            f"{self.cutoff.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC {would} deleted"
         )
         return f"{said}; {about}{self.bytes:,} bytes {would} given back." if self.bytes else f"{said}."
 

@@ -59,6 +59,7 @@ def forever(store: Any, name: str) -> None:
     while True:
         number += 1
         write(store, f"extra-{name}-{number}")
+        time.sleep(0.002)
 
 
 if __name__ == "__main__":

@@ -129,16 +129,16 @@ def sealing(folder: Path) -> None:
     store = opened(folder)
 
     def work(name: str) -> None:
-        for number in range(15):
+        for number in range(8):
             write(store, f"{name} {number}")
             store.optimize()
 
     children = [forked(partial(work, f"child {number}")) for number in range(3)]
     work("parent")
     ended(*children)
-    assert len(names(store)) == 2 + 4 * 15
+    assert len(names(store)) == 2 + 4 * 8
     store.optimize()
-    assert len(names(store)) == 2 + 4 * 15
+    assert len(names(store)) == 2 + 4 * 8
     store.close()
 
 
@@ -184,8 +184,8 @@ def busy(folder: Path) -> None:
     for thread in threads:
         thread.start()
     alive, release = os.pipe()
-    sleeping = [forked(partial(wait, alive, release)) for _ in range(10)]
-    working = [forked(partial(write, store, f"child {number}")) for number in range(10)]
+    sleeping = [forked(partial(wait, alive, release)) for _ in range(6)]
+    working = [forked(partial(write, store, f"child {number}")) for number in range(6)]
     ended(*working)
     enough = len(written) + 10  # with the sleeping ones alive: they hold no lock that they do not know of
     while len(written) < enough:
@@ -195,7 +195,7 @@ def busy(folder: Path) -> None:
         thread.join()
     os.close(release)
     ended(*sleeping)
-    assert names(store) == {"before", "also before", *written, *(f"child {number}" for number in range(10))}
+    assert names(store) == {"before", "also before", *written, *(f"child {number}" for number in range(6))}
     store.close()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import colonnade
 from colonnade.errors import InvalidRows
 
-TASKS = 40
+TASKS = 24
 WORKERS = 3
 WHEN = "2026-01-01T00:00:00Z"
 

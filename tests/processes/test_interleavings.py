@@ -25,7 +25,7 @@ from colonnade.testing.processes import Elsewhere
 
 WHEN = "2026-01-01T00:00:00Z"
 COLUMNS = ("traceId", "spanId", "parentSpanId")
-POINTS = max(settings().max_examples // 16, 4)
+POINTS = max(settings().max_examples // 25, 4)
 """It is done at so many steps, spread evenly; others every time, and all of them by night."""
 Opened = Callable[..., list[Elsewhere]]
 Rows = list[dict[str, Any]]

@@ -72,7 +72,7 @@ def test_a_process_ends_without_closing_while_it_seals(way: str, tmp_path: Path)
 def test_a_process_opens_and_closes_while_others_write(opened: Opened, tmp_path: Path) -> None:
     writers = opened(3, seal_often=True)
     for number, writer in enumerate(writers):
-        writer.begin("calls", creates(f"{number}", 150))
+        writer.begin("calls", creates(f"{number}", 80))
     seen: list[int] = []
     while not all(writer.has_answered(0) for writer in writers) or len(seen) < 10:
         with colonnade.open(tmp_path / "agent") as store:
@@ -82,7 +82,7 @@ def test_a_process_opens_and_closes_while_others_write(opened: Opened, tmp_path:
         writer.answer()
     assert seen == sorted(seen)
     with colonnade.open(tmp_path / "agent") as store:
-        assert traces(store) == 3 * 150 + len(seen)
+        assert traces(store) == 3 * 80 + len(seen)
 
 
 def test_a_lease_whose_holder_was_killed_is_taken_over(opened: Opened, tmp_path: Path) -> None:
@@ -213,9 +213,9 @@ def test_a_process_that_is_stopped_at_any_moment_goes_on_as_if_nothing_had_been(
 ) -> None:
     (writer,) = opened(1, seal_often=True)
     other.open(str(tmp_path / "agent"))
-    for turn in range(4):
+    for turn in range(3):
         calls: list[tuple[str, dict[str, Any]]] = []
-        for name, call in enumerate(creates(f"{turn}", 40)):
+        for name, call in enumerate(creates(f"{turn}", 25)):
             updates = {"trace_id": f"{turn}-{name}", "span_id": "s", "updates": {"name": "updated"}}
             calls += [call, ("observability.update_span", updates)]
         writer.begin("calls", calls)
@@ -230,4 +230,4 @@ def test_a_process_that_is_stopped_at_any_moment_goes_on_as_if_nothing_had_been(
             writer.send_signal(signal.SIGCONT)
         writer.answer()
     rows = other.sql("SELECT name, count(*) AS n FROM spans WHERE \"traceId\" LIKE '%-%' GROUP BY 1")
-    assert {row["name"]: row["n"] for row in rows}["updated"] == 4 * 40
+    assert {row["name"]: row["n"] for row in rows}["updated"] == 3 * 25

@@ -9,6 +9,8 @@
       segments/        immutable DuckDB files
       manifest.json    the segments that count, the logs that are in them; replaced by rename
       lease            held by the one process that seals and compacts
+      wanted           held by who wants the lease from it
+      reserve          room for pruning when the disk is full
       changing         held shared by those who write, alone by those who read and write as one
       waiting          held by who waits to be alone
       clock            the last version that was given to a commit
@@ -29,7 +31,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from colonnade.engine.stores.embedded.locks import Gate, LockFile
+from colonnade.engine.stores.embedded.locks import Gate, LockFile, is_locked
 from colonnade.errors import InvalidAddress, NotAStore, SchemaTooNew, StoreError, StoreReadOnly
 from colonnade.schemas import VERSION
 
@@ -44,6 +46,8 @@ _OURS: Final = (
     "segments",
     "state.db",
     "lease",
+    "wanted",
+    "reserve",
     "changing",
     "waiting",
     "clock",
@@ -215,7 +219,8 @@ class Folder:
             yield from self.segments.glob(".*")
         for left in (*self.logs.glob("*.new"), *self.path.glob(".*.json.*"), *self.path.glob(".state.db*")):
             with suppress(FileNotFoundError):
-                if abs(time.time() - left.stat().st_mtime) > _UNFINISHED:
+                # By the clock alone, files would be old whenever a clock is wrong: a log is locked from its birth.
+                if abs(time.time() - left.stat().st_mtime) > _UNFINISHED and not is_locked(left):
                     yield left
 
 

@@ -23,19 +23,13 @@ from colonnade.engine.dialect import DUCKDB
 from colonnade.engine.plan import TRUE, Filter, Scan
 from colonnade.engine.relational import Renderer, Statement
 from colonnade.engine.retention import Progress, Retention
-from colonnade.engine.stores.embedded.folder import Folder, Manifest, Segment
-from colonnade.engine.stores.embedded.log import TABLES, Commit, LogReader, Verb
+from colonnade.engine.stores.embedded.folder import Manifest, Segment
+from colonnade.engine.stores.embedded.log import TABLES
+from colonnade.engine.stores.embedded.logged import COLUMNS
 from colonnade.engine.stores.embedded.reading import Picture
 from colonnade.engine.stores.embedded.segments import VERSION_COLUMN, connect, quoted, translated
 from colonnade.schemas import SCORES, SPANS
 from colonnade.schemas.table import Table
-
-COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
-    "spans": ("traceId", "spanId", "isEvent", "startedAt", "endedAt"),
-    "scores": ("id", "traceId", "createdAt"),
-    "evals": ("id", "created_at"),
-}
-"""What of each table it takes to judge its rows and to name them."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -194,46 +188,23 @@ class Judge:
             f"SELECT DISTINCT {key} FROM later WHERE {DUCKDB.ident(table.key[0])} IN (SELECT id FROM over_{table.name})"
         ).to_arrow_table()
 
+    def spare(self, within: Sequence[Segment], others: Sequence[Segment], logs: Mapping[str, pa.Table]) -> None:
+        """Let what lies in some segments and nowhere else stay after all."""
+        for table in (table for table in TABLES.values() if any(table.name in segment.rows for segment in within)):
+            key = DUCKDB.ident(table.key[0])
+            self._connection.register("later", logs[table.name])
+            names = [
+                [self.name_of(each, table) for each in some if table.name in each.rows] for some in (within, others)
+            ]
+            here, there = (
+                " UNION ALL ".join(f"SELECT {key} FROM {name}" for name in some)
+                for some in (names[0], ["later", *names[1]])
+            )
+            self._run(f"DELETE FROM over_{table.name} WHERE id IN ({here}) AND id NOT IN ({there})")
+
     def _run(self, sql: str, given: Statement | None = None) -> duckdb.DuckDBPyConnection:
         with translated("segments"):
             return self._connection.execute(sql, list(given.parameters) if given else None)
 
     def _ask(self, sql: str, given: Statement | None = None) -> list[Any]:
         return self._run(sql, given).fetchall()
-
-
-class Logs:
-    """The keys and times of all rows that were ever put into the logs that there are."""
-
-    def __init__(self, folder: Folder) -> None:
-        self._folder = folder
-        self._readers: dict[str, LogReader] = {}
-        self.rows: dict[str, list[pa.Table]] = {table.name: [] for table in TABLES.values()}
-        self.newest = 0
-        self.read()
-
-    def read(self) -> dict[str, pa.Table]:
-        """Those that came since the last time, by table."""
-        sealed = self._folder.manifest().sealed
-        names = [name for name in self._folder.log_names() if name not in sealed]
-        for name in names:
-            self._readers.setdefault(name, LogReader(self._folder.logs / name))
-        # A log that was sealed meanwhile is unlinked, but what was written to it since it was read can still be.
-        commits = [commit for reader in self._readers.values() for commit in reader.read()]
-        self.newest = max([self.newest, *(commit.version for commit in commits)])
-        found = {table.name: _put(table, commits) for table in TABLES.values()}
-        for name, rows in found.items():
-            self.rows[name].append(rows)
-        return found
-
-
-def _put(table: Table, commits: Sequence[Commit]) -> pa.Table:
-    """What some commits put into a table, as far as it is judged by."""
-    columns = list(COLUMNS[table.name])
-    batches = [
-        change.rows.select(columns)
-        for commit in commits
-        for change in commit.changes
-        if change.table.name == table.name and change.verb == Verb.PUT and change.rows is not None
-    ]
-    return pa.Table.from_batches(batches, pa.schema([table.schema.field(name) for name in columns])).combine_chunks()

@@ -14,8 +14,9 @@ from typing import Final
 from colonnade.engine.retention import Progress, Pruned, Retention
 from colonnade.engine.stores.embedded.columnar import ColumnarStore
 from colonnade.engine.stores.embedded.folder import Folder
-from colonnade.engine.stores.embedded.judging import COLUMNS, Judge, Logs
+from colonnade.engine.stores.embedded.judging import Judge
 from colonnade.engine.stores.embedded.log import TABLES
+from colonnade.engine.stores.embedded.logged import COLUMNS, Logs
 from colonnade.engine.stores.embedded.retiring import Retiring, is_full, unlink
 from colonnade.engine.stores.embedded.sealing import seal
 from colonnade.engine.stores.embedded.segments import SUFFIX
@@ -35,31 +36,36 @@ def prune(
 ) -> Pruned:
     """Delete what is out of date in some tables. The caller has the lease.
 
-    ``Conflict`` where others kept writing to what was to go, ``StoreClosed`` once it is ``stopped``: nothing was
-    deleted then.
+    ``Conflict`` where others kept writing to what was to go, ``StoreClosed`` once it is ``stopped``, ``StoreError``
+    where there is no room for what is to be written anew; each says what was deleted so far.
     """
+
+    done = Pruned(retention.cutoff)
 
     def between() -> None:
         if stopped():
-            raise StoreClosed(f"{folder.path} was closed before anything was deleted")
+            raise StoreClosed(f"{folder.path} was closed while it was pruned. So far: {done}")
         _seal(folder)
 
     _unlink_forgotten(folder)
     _seal(folder, force=True)
-    for _ in range(TRIES):
+    tries = TRIES
+    while tries:
         with _judged(folder, retention, tables, progress) as pruning:
             pruning.rewrite(between, progress)
-            if (pruned := pruning.commit()) is None:
-                continue
-        if pruning.postponed:  # what went as a whole made room
-            with _judged(folder, retention, (), progress) as again:
-                again.rewrite(between, progress)
-                if (more := again.commit()) is not None:
-                    pruned += more
-        return pruned
-    raise Conflict(
-        f"{folder.path}: what is older is being written to all the time, and nothing was deleted; try again later"
-    )
+            pruned = pruning.commit()
+        if pruned is None:
+            tries -= 1
+            continue
+        done += pruned
+        if not pruning.postponed:
+            return done
+        if not pruned.bytes:  # else what went as a whole made room for the rest
+            size = sum(segment.size for segment in pruning.postponed)
+            raise StoreError(
+                f"{folder.path}: no room to write {size:,} rows anew without what is older. So far: {done}"
+            )
+    raise Conflict(f"{folder.path}: what is older is being written to all the time; try again later. So far: {done}")
 
 
 def foresee(folder: Folder, retention: Retention, tables: Collection[str], progress: Progress) -> Pruned:

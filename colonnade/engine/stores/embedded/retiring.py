@@ -21,11 +21,13 @@ from uuid import uuid4
 import pyarrow as pa
 
 from colonnade.engine.retention import Progress, Pruned, Retention
+from colonnade.engine.stores.embedded import reserve
 from colonnade.engine.stores.embedded.folder import Folder, Manifest, Segment, not_written, sync_folder
 from colonnade.engine.stores.embedded.index import index_path
-from colonnade.engine.stores.embedded.judging import Judge, Logs, Rows
+from colonnade.engine.stores.embedded.judging import Judge, Rows
 from colonnade.engine.stores.embedded.locks import Gate
 from colonnade.engine.stores.embedded.log import TABLES, Change, LogWriter, Verb
+from colonnade.engine.stores.embedded.logged import Logs
 from colonnade.engine.stores.embedded.segments import SegmentWriter
 from colonnade.errors import StoreError
 from colonnade.schemas.table import Table
@@ -33,7 +35,10 @@ from colonnade.schemas.table import Table
 FEW: Final = 1_000
 """At most so many rows of a segment ..."""
 PART: Final = 0.05
-"""... and no more than this part of it become exceptions. For more it is written anew."""
+"""... and no more than this part of it become exceptions. For more it is written anew.
+
+The first exception costs a reader most; a thousand cost the same, ten thousand begin to show (docs/adr/011).
+"""
 _COPIED: Final = 122_880
 """Rows that are copied at once."""
 _DELETED: Final = 100_000
@@ -54,7 +59,7 @@ class Retiring:
         self._worn: list[Segment] = []
         self._written: dict[str, Segment] = {}
         self._installed = False
-        self.postponed = False
+        self.postponed: list[Segment] = []
         judge.attach(self._before.segments)
         for segment in self._before.segments:
             self._look_at(segment, self._before)
@@ -103,9 +108,18 @@ class Retiring:
             except (OSError, StoreError) as error:
                 if not is_full(error):
                     raise
-                self.postponed = True
+                self.postponed.append(segment)
             done += segment.size
         self._judge.limit("1GB")
+        if self.postponed:
+            self._postpone()
+
+    def _postpone(self) -> None:
+        """Leave what lies in segments alone that there is no room to write anew; the rest of them is a few rows."""
+        others = [segment for segment in self._before.segments if segment not in self.postponed]
+        self._judge.spare(self.postponed, others, self._logs.everything())
+        for segment in self.postponed:
+            self._look_at(segment, self._before)
 
     def _new_path(self) -> Path:
         return self._folder.segments / f"{self._before.generation + 1:08d}-{uuid4().hex[:8]}.duckdb"
@@ -138,14 +152,15 @@ class Retiring:
             later = self._logs.read()
             if any(self._judge.contradict(table, later[table.name]) for table in TABLES.values()):
                 return None
-            deleted = {
-                table: self._judge.keys(table, pa.concat_tables(self._logs.rows[table.name]))
-                for table in TABLES.values()
-            }
+            logged = self._logs.everything()
+            deleted = {table: self._judge.keys(table, logged[table.name]) for table in TABLES.values()}
+            deleted = {table: keys for table, keys in deleted.items() if keys.num_rows}
             try:
-                self._install(now, changed, {table: keys for table, keys in deleted.items() if keys.num_rows}, gate)
+                self._install(now, changed, deleted, gate)
             except OSError as error:
-                raise not_written(self._folder.path, error) from error
+                if not is_full(error) or not reserve.give_up(self._folder):
+                    raise not_written(self._folder.path, error) from error
+                self._install(now, changed, deleted, gate)
         self._installed = True
         replaced = [*self._gone, *self._written]
         given = sum(map(self._size, replaced)) - sum(self._size(each.file) for each in self._written.values())
@@ -186,13 +201,18 @@ class Retiring:
         name = f"{time.time_ns():020d}-carried-{uuid4().hex[:8]}.log"
         announced = now.next(sealed=(*now.sealed, name))
         self._folder.install(announced)
-        with closing(LogWriter(self._folder.logs / name)) as log:
-            for table, keys in deleted.items():
-                for batch in keys.combine_chunks().to_batches(max_chunksize=_DELETED):
-                    log.append(gate.version(self._logs.newest), [Change(table, Verb.DELETE, batch)])
-            log.sync()
-        sync_folder(self._folder.logs)
-        self._folder.install(replace(changed, generation=announced.generation + 1))
+        path = self._folder.logs / name
+        try:
+            with closing(LogWriter(path)) as log:
+                for table, keys in deleted.items():
+                    for batch in keys.combine_chunks().to_batches(max_chunksize=_DELETED):
+                        log.append(gate.version(self._logs.newest), [Change(table, Verb.DELETE, batch)])
+                log.sync()
+            sync_folder(self._folder.logs)
+            self._folder.install(replace(changed, generation=announced.generation + 1))
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
 
     def clean_up(self) -> None:
         """Unlink what was written and does not count."""
@@ -205,6 +225,7 @@ def _tables(segment: Segment) -> list[Table]:
 
 
 def unlink(folder: Folder, files: Iterable[str]) -> None:
+    """Unlink segments, with their indexes."""
     for file in files:
         for path in (folder.segments / file, index_path(folder.segments / file)):
             path.unlink(missing_ok=True)

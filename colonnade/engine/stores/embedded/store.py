@@ -21,6 +21,7 @@ from colonnade.engine.plan import Scan
 from colonnade.engine.retention import Progress, Pruned, Retention
 from colonnade.engine.running import Engine, Query
 from colonnade.engine.store import Store
+from colonnade.engine.stores.embedded import reserve
 from colonnade.engine.stores.embedded.columnar import ColumnarStore
 from colonnade.engine.stores.embedded.folder import Folder, not_written
 from colonnade.engine.stores.embedded.handover import hand_over, is_wanted
@@ -214,8 +215,12 @@ class _Upkeep:
         if self._lease is None:
             self._lease = self._folder.lease()
             if self._lease is not None:
-                self._folder.tidy()
+                self._tidy()
         return self._lease is not None
+
+    def _tidy(self) -> None:
+        self._folder.tidy()
+        reserve.keep(self._folder)
 
     def _give_back(self) -> None:
         if self._lease is not None:
@@ -228,8 +233,9 @@ class _Upkeep:
         with self._turn:
             if self._lease is None:
                 self._lease = hand_over(self._folder)
-                self._folder.tidy()
+                self._tidy()
             yield lambda: self._stopped
+            reserve.keep(self._folder)
 
     def stop(self) -> None:
         """Let the step that runs come to its end, and give the lease back."""
