@@ -242,7 +242,8 @@ class Storage(_Composition):
 
         An embedded folder gives the disk its room back. It is pruned by the process that has its lease, which other
         processes hand over within a second or so: ``StoreLocked`` where one does not. ``Conflict`` where what is older
-        is being written to all the time. ``InvalidInput`` where ``older_than`` is no time or lies in the future.
+        is being written to all the time, ``StoreError`` where a full disk has no room for what is to be written anew.
+        ``InvalidInput`` where ``older_than`` is no time or lies in the future.
         """
         from colonnade.engine.pruning import prune
         from colonnade.engine.retention import quiet

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -162,7 +163,7 @@ class _Look:
                 yield Finding(severity, f"segments/{path.name}", what, Remedy.SET_ASIDE)
 
     def _leftovers(self, *, sealing: bool) -> Iterator[Finding]:
-        for path in self._folder.unfinished(sealing=sealing):
+        for path in self._folder.unfinished(now=time.time(), sealing=sealing):
             what = "was never finished, and will be removed by the next process that seals"
             yield Finding(_NOTE, str(path.relative_to(self._folder.path)), what, Remedy.REMOVE)
 

@@ -22,7 +22,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import time
 import zlib
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -210,17 +209,18 @@ class Folder:
 
     def tidy(self) -> None:
         """Remove what processes that are gone left unfinished. The caller has the lease."""
-        for left in self.unfinished():
+        lease = self.path / "lease"
+        os.utime(lease)  # by the clock that files have, which need not be the one of this machine
+        for left in self.unfinished(now=lease.stat().st_mtime):
             left.unlink(missing_ok=True)
 
-    def unfinished(self, *, sealing: bool = False) -> Iterator[Path]:
+    def unfinished(self, *, now: float, sealing: bool = False) -> Iterator[Path]:
         """What was to get its name later and never will; where another process is ``sealing``, not what may be its."""
         if not sealing:
             yield from self.segments.glob(".*")
         for left in (*self.logs.glob("*.new"), *self.path.glob(".*.json.*"), *self.path.glob(".state.db*")):
             with suppress(FileNotFoundError):
-                # By the clock alone, files would be old whenever a clock is wrong: a log is locked from its birth.
-                if abs(time.time() - left.stat().st_mtime) > _UNFINISHED and not is_locked(left):
+                if now - left.stat().st_mtime > _UNFINISHED and not is_locked(left):
                     yield left
 
 
