@@ -30,12 +30,6 @@ SCORER: Final = "resolved"
 
 _FILES: Final = (".db", ".duckdb")
 _MARKER: Final = "store.json"
-_OURS: Final = {
-    "": r"\.?(store|manifest)\.json(\.\w+)?|state\.db(-wal|-shm|-journal)?|lease|changing|waiting|wanted|clock",
-    "logs": r"\d{20}-\w+-\w{8}\.(log|new)",
-    "segments": r"\.?\d{8}-\w{8}\.(duckdb|index)[.\w]*",
-}
-"""The files of a folder, by where in it they are: only what has such a name is ever deleted."""
 _FOREIGN: Final = """\
 select 1 from spans where serviceName is distinct from $service
 union all select 1 from agents where json_extract_string(metadata, '$.madeBy') is distinct from $made_by
@@ -127,15 +121,19 @@ class Place:
 
     def _files(self) -> Iterator[Path]:
         """What is in the folder, with what is in its folders for logs and segments in their place."""
+        from colonnade.engine.stores.embedded.folder import FILES
+
         for path in self.store.iterdir():
-            if path.name in _OURS and path.is_dir() and not path.is_symlink():
+            if path.name in FILES and path.is_dir() and not path.is_symlink():
                 yield from path.iterdir()
             else:
                 yield path
 
     def _is_ours(self, path: Path) -> bool:
+        from colonnade.engine.stores.embedded.folder import FILES
+
         within = "" if path.parent == self.store else path.parent.name
-        return bool(re.fullmatch(_OURS[within], path.name)) and path.is_file() and not path.is_symlink()
+        return bool(re.fullmatch(FILES[within], path.name)) and path.is_file() and not path.is_symlink()
 
     def _delete_folder(self) -> None:
         """Delete our files. The folder stays, for it may be the current one, and so does what else came meanwhile."""

@@ -131,6 +131,26 @@ def test_a_parent_and_its_child_are_written_by_two_processes_during_a_read(
         check(read(store), known, set())
 
 
+def test_a_span_and_then_its_score_are_written_during_sql_over_both(opened: Opened, tmp_path: Path) -> None:
+    (other,) = opened(1)
+    above = 'FROM spans WHERE spans."traceId" = scores."traceId" AND spans."spanId" = scores."spanId"'
+    query = f"SELECT id FROM scores WHERE NOT EXISTS ({above})"
+    score = {"runId": "r", "scorerId": "s", "score": 1.0, "entityId": "e", "source": "LIVE", "traceId": "t"}
+    score |= {"scorer": {}, "entity": {}, "output": {}}
+    with colonnade.open(tmp_path / "agent") as store:
+        store.sql(query).rows()
+        for step in some_steps(lambda: store.sql(query).rows(), 10 * POINTS):
+
+            def work(id: str = f"{step}") -> None:
+                other.observability.create_span(span=span(id))
+                other.scores.save_score(score={**score, "spanId": id})
+
+            with at_step(step, work):
+                alone = store.sql(query).rows()
+            assert not alone, "scores of spans that were acknowledged before them, which are not there"
+        assert store.sql(f"SELECT count(*) AS n FROM scores WHERE EXISTS ({above})").rows()[0]["n"] > 1
+
+
 @pytest.mark.parametrize("read", READS.values(), ids=READS)
 def test_another_process_seals_and_merges_during_a_read(
     read: Callable[[Any], Rows], opened: Opened, tmp_path: Path

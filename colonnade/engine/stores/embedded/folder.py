@@ -22,6 +22,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -36,22 +37,13 @@ from colonnade.schemas import VERSION
 
 _STORE: Final = "store.json"
 _MANIFEST: Final = "manifest.json"
-_OURS: Final = (
-    _STORE,
-    _MANIFEST,
-    f".{_STORE}",
-    f".{_MANIFEST}",
-    "logs",
-    "segments",
-    "state.db",
-    "lease",
-    "wanted",
-    "reserve",
-    "changing",
-    "waiting",
-    "clock",
-    "damaged",
-)
+FILES: Final = {
+    "": r"\.?(store|manifest)\.json(\.\w+)?|state\.db(-wal|-shm|-journal)?"
+    r"|lease|wanted|reserve|changing|waiting|clock",
+    "logs": r"\d{20}-\w+-\w{8}\.(log|new)",
+    "segments": r"\.?\d{8}-\w{8}\.(duckdb|index)[.\w]*",
+}
+"""The names of a store's files, by where in its folder they are."""
 _UNFINISHED: Final = 60.0
 """Seconds after which a file that is about to be renamed never will be."""
 _FORBIDDEN: Final = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -244,7 +236,7 @@ def _manifest(data: bytes) -> Manifest:
 
 def _is_ours(name: str) -> bool:
     """Whether a file has a name that a store being made has; another process may be making it right now."""
-    return name.startswith(_OURS)
+    return name in (*FILES, "damaged") or re.fullmatch(FILES[""], name) is not None
 
 
 def sync_folder(path: Path) -> None:
