@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
+from operator import is_
 from typing import Any
 
 import pyarrow as pa
@@ -33,6 +34,7 @@ from colonnade.engine.plan import (
 )
 from colonnade.errors import Unsupported
 from colonnade.schemas import table_named
+from colonnade.schemas.few import FewRows
 from colonnade.schemas.table import Table
 
 
@@ -60,6 +62,8 @@ class Abilities:
     """``Patch`` by a native filter."""
     delete: bool = False
     """``Delete`` by a native filter."""
+    few: bool = False
+    """``Put`` with ``FewRows``; a scan that says ``few`` may answer so."""
 
 
 Route = Callable[[Table], Any]
@@ -81,6 +85,8 @@ def _perform(plan: Plan, route: Route) -> Native:
     if isinstance(plan, Put):
         if plan.expect is not None and not (store.abilities.compare_and_set or store.abilities.transactions):
             raise Unsupported(f"{store} has neither transactions nor compare-and-set")
+        if isinstance(plan.data, FewRows) and not (store.abilities.few and plan.expect is None):
+            plan = replace(plan, data=plan.data.arrow())
         return (yield store, plan) if plan.data.num_rows else 0
     pushed, rest = yield from _divide(plan.where, store, route)
     match plan:
@@ -98,7 +104,7 @@ def _perform(plan: Plan, route: Route) -> Native:
             return fold.summarize(replace(plan, where=rest), data)
         case Patch():
             if rest == TRUE and store.abilities.patch:
-                return (yield store, replace(plan, where=pushed))
+                return (yield store, plan if pushed is plan.where else replace(plan, where=pushed))
             found = yield from _scan(Scan(plan.table), pushed, rest, store)
             if not found.num_rows:
                 return 0
@@ -107,14 +113,14 @@ def _perform(plan: Plan, route: Route) -> Native:
             return (yield store, Put(plan.table, _set(found, plan), expect=guard))
         case Delete():
             if rest == TRUE and store.abilities.delete:
-                return (yield store, replace(plan, where=pushed))
+                return (yield store, plan if pushed is plan.where else replace(plan, where=pushed))
             keys = yield from _scan(Scan(plan.table, columns=plan.table.key), pushed, rest, store)
             return (yield store, Delete(plan.table, by_key(plan.table, keys))) if keys.num_rows else 0
 
 
 def _scan(plan: Scan, pushed: Filter, rest: Filter, store: Any) -> Native:
     if is_native(plan, rest, store.abilities):
-        return (yield store, plan.but(where=pushed))
+        return (yield store, plan if pushed is plan.where else plan.but(where=pushed))
     needed = named_columns(rest) | set(plan.projection) | {term.column for term in plan.complete_order}
     data = yield store, Scan(plan.table, pushed, columns=_some(plan.table, needed))
     from colonnade.engine import fold
@@ -149,6 +155,8 @@ def is_native(plan: Scan, rest: Filter, abilities: Abilities) -> bool:
 def split(where: Filter, abilities: Abilities) -> tuple[Filter, Filter]:
     """A filter as what the store can check and what is left: a row is kept where both are true."""
     parts = where.of if isinstance(where, And) else (where,)
+    if all(can_push(part, abilities) for part in parts):
+        return where, TRUE
     pushed = tuple(part for part in parts if can_push(part, abilities))
     rest = tuple(part for part in parts if not can_push(part, abilities))
     return And(pushed), And(rest)
@@ -211,7 +219,7 @@ def _semijoins(where: Filter, store: Any, route: Route, *, native: bool) -> Gene
             answered = []
             for part in parts:
                 answered.append((yield from _semijoins(part, store, route, native=native)))
-            return type(where)(tuple(answered))
+            return where if all(map(is_, answered, parts)) else type(where)(tuple(answered))
     return where
 
 

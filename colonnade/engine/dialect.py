@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from colonnade.schemas.kinds import Column
@@ -40,6 +41,13 @@ class JsonSpelling:
     """Expression that casts ``{text}`` to a number."""
     has_text: str
     """Condition: the array at a path has a text equal to the value; null where there is no array."""
+
+
+@lru_cache(maxsize=4096)
+def _quoted(quote: str, name: str) -> str:
+    if '"' in name or "\0" in name:
+        raise ValueError(f"{name!r} is no name of a table or column")
+    return quote.format(name=name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +87,7 @@ class Dialect:
 
     def ident(self, name: str) -> str:
         """A quoted identifier. Names come from schemas, never from users; a quote within is refused all the same."""
-        if '"' in name or "\0" in name:
-            raise ValueError(f"{name!r} is no name of a table or column")
-        return self.quote.format(name=name)
+        return _quoted(self.quote, name)
 
     def table_name(self, table: Table) -> str:
         """The table's physical name."""

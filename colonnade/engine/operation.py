@@ -84,6 +84,11 @@ class operation(Generic[P, R]):
     def __init__(self, steps: Callable[Concatenate[Any, P], Steps[R]], *, atomic: bool = False) -> None:
         self.steps = steps
         self.atomic = atomic
+
+        def call(domain: Domain[Any], *args: P.args, **kwargs: P.kwargs) -> Any:
+            return domain._runner.run(lambda: steps(domain, *args, **kwargs), domain.name, atomic=atomic)
+
+        self._call = update_wrapper(call, steps)
         update_wrapper(self, steps)  # type: ignore[arg-type]  # it documents itself like the steps it wraps
 
     @overload
@@ -94,13 +99,7 @@ class operation(Generic[P, R]):
     def __get__(self, domain: Domain[Async], owner: type) -> Callable[P, Coroutine[Any, Any, R]]: ...
     def __get__(self, domain: Domain[Any] | None, owner: type) -> Any:
         """The method, bound to its domain."""
-        if domain is None:
-            return self
-
-        def call(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return domain._runner.run(lambda: self.steps(domain, *args, **kwargs), domain.name, atomic=self.atomic)
-
-        return update_wrapper(call, MethodType(self.steps, domain))  # its signature is the method's, without self
+        return self if domain is None else MethodType(self._call, domain)
 
 
 def atomic(steps: Callable[Concatenate[Any, P], Steps[R]]) -> operation[P, R]:
@@ -129,7 +128,7 @@ class Guard:
         """The plan with what it may rely on."""
         if isinstance(plan, Put) and plan.expect is None and plan.table.name in self._read:
             return replace(plan, expect=self._read[plan.table.name])
-        return plan
+        return plan.but(few=False) if isinstance(plan, Scan) and plan.few else plan
 
     def after(self, plan: Plan, answer: Any) -> None:
         """Remember what a scan by key found."""

@@ -22,6 +22,7 @@ from typing import Any, Literal, TypeVar
 import pyarrow as pa
 
 from colonnade.errors import InvalidInput
+from colonnade.schemas.records import Record, decode
 from colonnade.schemas.table import Table
 
 Comparison = Literal["=", "!=", "<", "<=", ">", ">=", "has"]
@@ -192,6 +193,8 @@ class Put:
     With ``expect`` (some columns of rows as they were read, the key among them) it is compare-and-set over all of
     ``data``: rows that are in ``expect`` must still be stored so, the others must not be stored; otherwise ``Conflict``
     and nothing is written.
+
+    ``data`` may be ``FewRows`` too, which the waist makes Arrow of for all stores but those that can take them.
     """
 
     table: Table
@@ -218,6 +221,8 @@ class Scan:
     limit: int | None = None
     offset: int = 0
     columns: tuple[str, ...] | None = None
+    few: bool = False
+    """Whether the answer may be ``FewRows``, for it is decoded at once."""
 
     @property
     def complete_order(self) -> tuple[Order, ...]:
@@ -235,7 +240,7 @@ class Scan:
     @property
     def projection(self) -> tuple[str, ...]:
         """The columns that it gives."""
-        return tuple(self.table.columns) if self.columns is None else self.columns
+        return self.table.names if self.columns is None else self.columns
 
     @property
     def schema(self) -> pa.Schema:
@@ -285,6 +290,11 @@ def rows(plan: Scan | Summarize) -> Steps[pa.Table]:
     """Ask for rows, typed: ``found = yield from rows(Scan(...))``."""
     answer: pa.Table = yield plan
     return answer
+
+
+def records(plan: Scan) -> Steps[list[Record]]:
+    """Ask for rows as records, for which no Arrow is made where a store can do without."""
+    return decode(plan.table, (yield plan.but(few=True)))
 
 
 def change(plan: Put | Patch | Delete) -> Steps[int]:

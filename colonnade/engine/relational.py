@@ -108,12 +108,14 @@ class Renderer:
     def _filter(self, filter: Filter) -> str:
         ident = self._dialect.ident
         match filter:
-            case Is(At() as place, op, value):
-                return self._json(place, op, value)
+            case And(parts):
+                return f"({' AND '.join(map(self._filter, parts))})" if parts else "1 = 1"
             case Is(str() as name, op, value):
                 if value is None:
                     return "CAST(NULL AS BOOLEAN)"
                 return f"{ident(name)} {'<>' if op == '!=' else op} {self._bind(value)}"
+            case Is(At() as place, op, value):
+                return self._json(place, op, value)
             case OneOf(_, ()):
                 return "1 = 0"
             case OneOf(name, values):
@@ -132,8 +134,6 @@ class Renderer:
                 return f"{ident(name)} IS NULL"
             case Not(of):
                 return f"NOT ({self._filter(of)})"
-            case And(parts):
-                return f"({' AND '.join(map(self._filter, parts))})" if parts else "1 = 1"
             case Or(parts):
                 return f"({' OR '.join(map(self._filter, parts))})" if parts else "1 = 0"
         raise TypeError(f"{filter!r} has no SQL")

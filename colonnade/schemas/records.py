@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from colonnade.errors import InvalidInput, InvalidRows, Problem
 from colonnade.schemas.columns import plain_array, read_column
+from colonnade.schemas.few import FewRows
 from colonnade.schemas.kinds import Column
 from colonnade.schemas.table import Table, unknown_column
 from colonnade.schemas.values import AWARE, parse_timestamp, speller
@@ -74,11 +75,29 @@ def encode_columns(
     return pa.Table.from_arrays(arrays, schema=table.schema)
 
 
-def decode(table: Table, data: pa.Table) -> list[Record]:
-    """Arrow rows as records: API field names, JSON decoded, timestamps as aware datetimes; null is ``None``.
+def encode_few(table: Table, records: Iterable[Mapping[str, Any]]) -> FewRows:
+    """As ``encode``, without Arrow."""
+    rows = list(records)
+    given, problems = gather(table, rows)
+    columns = {}
+    for column in table.columns.values():
+        values = given.get(column.api)
+        if values is None and column.nullable:
+            columns[column.name] = [None] * len(rows)
+        else:
+            columns[column.name] = _spelled(column, values or [None] * len(rows), problems)
+    if problems:
+        raise InvalidRows(table.name, sorted(problems, key=lambda problem: problem.row))
+    return FewRows(table, columns, len(rows))
+
+
+def decode(table: Table, data: pa.Table | FewRows) -> list[Record]:
+    """Rows as records: API field names, JSON decoded, timestamps as aware datetimes; null is ``None``.
 
     ``data`` may hold any of the table's columns.
     """
+    if isinstance(data, FewRows):
+        return data.records()
     known = table.columns
     columns = [known[name] if name in known else table.column(name) for name in data.schema.names]
     names = [column.api for column in columns]
@@ -124,6 +143,7 @@ __all__ = [
     "decode",
     "encode",
     "encode_columns",
+    "encode_few",
     "gather",
     "parse_timestamp",
     "spell_value",

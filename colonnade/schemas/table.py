@@ -79,6 +79,11 @@ class Table:
         return {declared.name: Column.of(declared) for declared in self.schema}
 
     @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names of all columns, in order."""
+        return tuple(self.columns)
+
+    @cached_property
     def by_api(self) -> Mapping[str, Column]:
         """Every column by the name that records give it (``threadId`` for ``thread_id``)."""
         return {column.api: column for column in self.columns.values()}

@@ -48,7 +48,7 @@ def speller(column: Column) -> Callable[[Any], Any]:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"must be text, not {type(value).__name__}")
-    return escape_text(value)
+    return escape_text(value if type(value) is str else str.__str__(value))
 
 
 def _identifier(value: object) -> str:
@@ -58,7 +58,7 @@ def _identifier(value: object) -> str:
         raise ValueError(f"holds a NUL or a lone surrogate, which no identifier may: {value!r:.80}")
     if not value:
         raise ValueError("must not be empty")
-    return value
+    return value if type(value) is str else str.__str__(value)
 
 
 def _uuid(value: object) -> str:
@@ -78,7 +78,7 @@ def _integer(limit: int) -> Callable[[Any], int]:
             raise TypeError(f"must be a whole number, not {type(value).__name__}")
         if not -limit <= value < limit:
             raise ValueError(f"is out of range: {value} is not between {-limit} and {limit - 1}")
-        return value
+        return int(value)
 
     return spell
 

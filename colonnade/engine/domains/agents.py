@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-import pyarrow as pa
-
 from colonnade.engine.domains.arguments import field_and_direction, later, merged, metadata_object
 from colonnade.engine.domains.pages import PerPage, flat, paged, slice_of
 from colonnade.engine.operation import C, Domain, atomic, clear_all, operation
-from colonnade.engine.plan import TRUE, Delete, Is, Order, Put, Scan, Steps, change, rows
+from colonnade.engine.plan import TRUE, Delete, Is, Order, Put, Scan, Steps, change, records
 from colonnade.errors import AlreadyExists, InvalidInput, NotFound
 from colonnade.schemas import AGENTS
-from colonnade.schemas.records import Record, decode, encode
+from colonnade.schemas.records import Record, decode, encode_few
 
 PER_PAGE: Final = 100
 """Agents on a page unless said otherwise."""
@@ -57,11 +55,11 @@ class Agents(Domain[C]):
         if not isinstance(agent, Mapping):
             raise InvalidInput(f"agent must be a dict of fields, not {type(agent).__name__}")
         given = {name: value for name, value in agent.items() if value is not None}
-        data = encode(AGENTS, [{"createdAt": now, "updatedAt": now, **given}])
+        data = encode_few(AGENTS, [{"createdAt": now, "updatedAt": now, **given}])
         if (yield from _stored(given["id"])):
             raise AlreadyExists(f"Agent with id {given['id']} already exists")
         yield from change(Put(AGENTS, data))
-        return _records(data)[0]
+        return _present(decode(AGENTS, data)[0])
 
     @atomic
     def update_agent(self, /, *, id: str, **updates: Any) -> Steps[Record]:
@@ -80,9 +78,9 @@ class Agents(Domain[C]):
         if metadata is not None:
             changed["metadata"] = merged(agent.get("metadata"), metadata)
         changed["updatedAt"] = later(self._clock.now(), agent["updatedAt"])
-        data = encode(AGENTS, [changed])
+        data = encode_few(AGENTS, [changed])
         yield from change(Put(AGENTS, data))
-        return _records(data)[0]
+        return _present(decode(AGENTS, data)[0])
 
     @operation
     def delete_agent(self, *, id: str) -> Steps[None]:
@@ -105,11 +103,7 @@ class Agents(Domain[C]):
 
 
 def _stored(id: str) -> Steps[list[Record]]:
-    return _records((yield from rows(Scan(AGENTS, Is("id", "=", id)))))
-
-
-def _records(data: pa.Table) -> list[Record]:
-    return [_present(agent) for agent in decode(AGENTS, data)]
+    return [_present(agent) for agent in (yield from records(Scan(AGENTS, Is("id", "=", id))))]
 
 
 def _present(agent: Record) -> Record:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-import pyarrow as pa
-
 from colonnade.engine.domains.arguments import (
     field_and_direction,
     filled,
@@ -21,10 +19,11 @@ from colonnade.engine.domains.pages import PerPage, slice_of
 from colonnade.engine.domains.recall import NEWEST_FIRST, OLDEST_FIRST, by_time, recall
 from colonnade.engine.domains.threads import touch
 from colonnade.engine.operation import C, Domain, atomic, operation
-from colonnade.engine.plan import At, Delete, Filter, Is, OneOf, Order, Put, Scan, Steps, change, is_equal, rows
+from colonnade.engine.plan import At, Delete, Filter, Is, OneOf, Order, Put, Scan, Steps, change, is_equal, records
 from colonnade.errors import InvalidInput, InvalidRows, Problem
+from colonnade.schemas.few import FewRows
 from colonnade.schemas.memory import MESSAGES
-from colonnade.schemas.records import Record, decode, encode
+from colonnade.schemas.records import Record, decode, encode_few
 
 PER_PAGE: Final = 40
 """Messages on a page unless said otherwise."""
@@ -118,8 +117,8 @@ class Messages(Domain[C]):
             kept[message["id"]] = message
         if not kept:
             return {"messages": []}
-        found = yield from rows(Scan(MESSAGES, OneOf("id", tuple(kept)), columns=("id", "thread_id", "createdAt")))
-        stored: list[Record] = decode(MESSAGES, found)
+        columns = ("id", "thread_id", "createdAt")
+        stored: list[Record] = yield from records(Scan(MESSAGES, OneOf("id", tuple(kept)), columns=columns))
         for message in stored:
             kept[message["id"]]["createdAt"] = message["createdAt"]
         threads = {message["threadId"] for message in (*stored, *kept.values())}
@@ -152,7 +151,7 @@ class Messages(Domain[C]):
         if not known:
             return []
         updated = [known[id] for id in ids if id in known]
-        data = encode(MESSAGES, updated)
+        data = encode_few(MESSAGES, updated)
         yield from touch(threads, self._clock.now())
         yield from change(Put(MESSAGES, data))
         return decode(MESSAGES, data)
@@ -164,11 +163,11 @@ class Messages(Domain[C]):
         if not ids:
             return
         mine = OneOf("id", ids)
-        found = yield from rows(Scan(MESSAGES, mine, columns=("id", "thread_id")))
-        yield from touch({message["threadId"] for message in decode(MESSAGES, found)}, self._clock.now())
+        found = yield from records(Scan(MESSAGES, mine, columns=("id", "thread_id")))
+        yield from touch({message["threadId"] for message in found}, self._clock.now())
         yield from change(Delete(MESSAGES, mine))
 
-    def _rows(self, messages: Sequence[Mapping[str, Any]]) -> pa.Table:
+    def _rows(self, messages: Sequence[Mapping[str, Any]]) -> FewRows:
         """Messages with their defaults, encoded; ``InvalidRows`` for what the schema refuses, or ``save_messages``."""
         problems: list[Problem] = []
         for row, message in enumerate(messages):
@@ -179,7 +178,9 @@ class Messages(Domain[C]):
                 if isinstance(value, str) and value and not value.strip():
                     problems.append(Problem(row, field, "must not be blank"))
         try:
-            data = encode(MESSAGES, [filled(message, type="v2", createdAt=self._clock.now()) for message in messages])
+            data = encode_few(
+                MESSAGES, [filled(message, type="v2", createdAt=self._clock.now()) for message in messages]
+            )
         except InvalidRows as error:
             problems.extend(error.problems)
         if problems:
@@ -188,7 +189,7 @@ class Messages(Domain[C]):
 
 
 def _messages(ids: tuple[str, ...]) -> Steps[list[Record]]:
-    return decode(MESSAGES, (yield from rows(Scan(MESSAGES, OneOf("id", ids)))))
+    return (yield from records(Scan(MESSAGES, OneOf("id", ids))))
 
 
 def _in_threads(thread_id: Any) -> Filter:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from colonnade.engine.plan import Filter, Order, Scan, Steps, count, rows
+from colonnade.engine.plan import Filter, Order, Scan, Steps, count, records
 from colonnade.errors import InvalidInput
-from colonnade.schemas.records import Record, decode
+from colonnade.schemas.records import Record
 from colonnade.schemas.table import Table
 
 PerPage = int | Literal[False] | None
@@ -81,13 +81,13 @@ def paged(
     """The records of a page, and how many rows the whole list has."""
     if page.size == 0:
         return [], 0
-    found = yield from rows(Scan(table, where, order, limit=page.limit, offset=page.offset, columns=columns))
+    found = yield from records(Scan(table, where, order, limit=page.limit, offset=page.offset, columns=columns))
     # A page that is not full is the last one: where it ends, the list ends, and nothing has to be counted.
-    if page.size is None or 0 < found.num_rows < page.size or not (found.num_rows or page.offset):
-        total = page.offset + found.num_rows
+    if page.size is None or 0 < len(found) < page.size or not (found or page.offset):
+        total = page.offset + len(found)
     else:
         total = yield from count(table, where)
-    return decode(table, found), total
+    return found, total
 
 
 def flat(name: str, items: list[Record], total: int, page: Page) -> Record:

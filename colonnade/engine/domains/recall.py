@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from colonnade.engine.domains.arguments import listed, options
 from colonnade.engine.domains.pages import FARTHEST, Page, flat, paged, whole
-from colonnade.engine.plan import Filter, Is, OneOf, Order, Scan, Steps, after, asc, count, desc, is_equal, rows
+from colonnade.engine.plan import Filter, Is, OneOf, Order, Scan, Steps, after, asc, count, desc, is_equal, records
 from colonnade.errors import InvalidInput
 from colonnade.schemas.memory import MESSAGES
-from colonnade.schemas.records import Record, decode
+from colonnade.schemas.records import Record
 
 OLDEST_FIRST: Final = (asc("createdAt"), asc("id"))
 NEWEST_FIRST: Final = (desc("createdAt"), desc("id"))
@@ -45,9 +45,9 @@ def recall(
         messages, total = yield from paged(MESSAGES, where, order, page)
         more = page.has_more(total)
     else:
-        found = yield from rows(Scan(MESSAGES, where, order, limit=page.limit + 1, offset=page.offset))
-        messages = decode(MESSAGES, found.slice(0, page.limit))
-        total, more = page.offset + len(messages), found.num_rows > page.limit
+        found = yield from records(Scan(MESSAGES, where, order, limit=page.limit + 1, offset=page.offset))
+        messages = found[: page.limit]
+        total, more = page.offset + len(messages), len(found) > page.limit
     if windows:
         known = {message["id"] for message in messages}
         added = {
@@ -89,7 +89,7 @@ def _windows(include: Collection[Mapping[str, Any]] | None) -> dict[str, Window]
 def _included(windows: Mapping[str, Window], resource_id: str | None) -> Steps[list[Record]]:
     """The messages and their neighbours, of one resource where it is given; ids that are not there are passed over."""
     mine = is_equal(resourceId=resource_id)
-    targets = decode(MESSAGES, (yield from rows(Scan(MESSAGES, OneOf("id", tuple(windows)) & mine))))
+    targets = yield from records(Scan(MESSAGES, OneOf("id", tuple(windows)) & mine))
     found = list(targets)
     for target in targets:
         window = windows[target["id"]]
@@ -99,5 +99,5 @@ def _included(windows: Mapping[str, Window], resource_id: str | None) -> Steps[l
                 # Said twice, once simply, so that a store can use its index.
                 side = Is("createdAt", "<=" if order == NEWEST_FIRST else ">=", target["createdAt"])
                 beyond = side & after(order, _place(target))
-                found += decode(MESSAGES, (yield from rows(Scan(MESSAGES, thread & beyond, order, limit=size))))
+                found += yield from records(Scan(MESSAGES, thread & beyond, order, limit=size))
     return found

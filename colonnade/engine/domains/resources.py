@@ -7,9 +7,9 @@ from typing import Any
 
 from colonnade.engine.domains.arguments import filled, later, merged, metadata_object
 from colonnade.engine.operation import C, Domain, atomic, operation
-from colonnade.engine.plan import Is, Put, Scan, Steps, change, rows
+from colonnade.engine.plan import Is, Put, Scan, Steps, change, records
 from colonnade.schemas.memory import RESOURCES
-from colonnade.schemas.records import Record, decode, encode
+from colonnade.schemas.records import Record, decode, encode_few
 
 
 class Resources(Domain[C]):
@@ -28,7 +28,7 @@ class Resources(Domain[C]):
         is wrong with it.
         """
         now = self._clock.now()
-        data = encode(RESOURCES, [filled(resource, createdAt=now, updatedAt=now)])
+        data = encode_few(RESOURCES, [filled(resource, createdAt=now, updatedAt=now)])
         metadata_object(resource.get("metadata"))
         yield from change(Put(RESOURCES, data))
         return decode(RESOURCES, data)[0]
@@ -52,11 +52,11 @@ class Resources(Domain[C]):
             resource["metadata"] = merged(resource["metadata"], metadata)
         if stored is not None:
             resource["updatedAt"] = later(now, resource["updatedAt"])
-        data = encode(RESOURCES, [resource])
+        data = encode_few(RESOURCES, [resource])
         yield from change(Put(RESOURCES, data))
         return decode(RESOURCES, data)[0]
 
 
 def _resource(resource_id: str) -> Steps[Record | None]:
-    found = yield from rows(Scan(RESOURCES, Is("id", "=", resource_id)))
-    return next(iter(decode(RESOURCES, found)), None)
+    found = yield from records(Scan(RESOURCES, Is("id", "=", resource_id)))
+    return next(iter(found), None)

@@ -33,11 +33,11 @@ from colonnade.engine.plan import (
     Steps,
     change,
     is_equal,
-    rows,
+    records,
 )
 from colonnade.errors import AlreadyExists, NotFound
 from colonnade.schemas.memory import MESSAGES, THREADS
-from colonnade.schemas.records import Record, decode, encode
+from colonnade.schemas.records import Record, decode, encode_few
 
 PER_PAGE: Final = 100
 """Threads on a page unless said otherwise."""
@@ -49,8 +49,8 @@ class Threads(Domain[C]):
     @operation
     def get_thread_by_id(self, *, thread_id: str, resource_id: str | None = None) -> Steps[Record | None]:
         """A thread, or ``None``; with ``resource_id`` only where that resource owns it."""
-        found = yield from rows(Scan(THREADS, Is("id", "=", thread_id) & is_equal(resourceId=resource_id)))
-        return next(iter(decode(THREADS, found)), None)
+        found = yield from records(Scan(THREADS, Is("id", "=", thread_id) & is_equal(resourceId=resource_id)))
+        return next(iter(found), None)
 
     @operation
     def save_thread(self, *, thread: Mapping[str, Any]) -> Steps[Record]:
@@ -60,7 +60,7 @@ class Threads(Domain[C]):
         ``createdAt`` and ``updatedAt`` now. ``InvalidRows`` lists what is wrong with it.
         """
         now = self._clock.now()
-        data = encode(THREADS, [filled(thread, title="", createdAt=now, updatedAt=now)])
+        data = encode_few(THREADS, [filled(thread, title="", createdAt=now, updatedAt=now)])
         metadata_object(thread.get("metadata"))
         yield from change(Put(THREADS, data))
         return decode(THREADS, data)[0]
@@ -74,7 +74,7 @@ class Threads(Domain[C]):
         ``NotFound`` where there is no such thread.
         """
         metadata_object(metadata)
-        found = decode(THREADS, (yield from rows(Scan(THREADS, Is("id", "=", id)))))
+        found = yield from records(Scan(THREADS, Is("id", "=", id)))
         if not found:
             raise NotFound(f"Thread with id {id} not found; save it with save_thread() first")
         thread = found[0]
@@ -83,7 +83,7 @@ class Threads(Domain[C]):
             thread["title"] = title
         if metadata is not None:
             thread["metadata"] = merged(thread["metadata"], metadata)
-        data = encode(THREADS, [thread])
+        data = encode_few(THREADS, [thread])
         yield from change(Put(THREADS, data))
         return decode(THREADS, data)[0]
 
@@ -150,7 +150,7 @@ class Threads(Domain[C]):
         metadata_object(metadata)
         chosen, limit = _chosen(source_thread_id, options)
         target = new_id() if new_thread_id is None else new_thread_id
-        found = decode(THREADS, (yield from rows(Scan(THREADS, OneOf("id", (source_thread_id, target))))))
+        found = yield from records(Scan(THREADS, OneOf("id", (source_thread_id, target))))
         threads = {thread["id"]: thread for thread in found}
         if source_thread_id not in threads:
             raise NotFound(f"Source thread with id {source_thread_id} not found")
@@ -159,7 +159,7 @@ class Threads(Domain[C]):
         source = threads[source_thread_id]
         owner = source["resourceId"] if resource_id is None else resource_id
 
-        originals = decode(MESSAGES, (yield from rows(Scan(MESSAGES, chosen, NEWEST_FIRST, limit=limit))))[::-1]
+        originals = (yield from records(Scan(MESSAGES, chosen, NEWEST_FIRST, limit=limit)))[::-1]
         # Ids break ties of time. Sorted ones keep messages of one moment in the order that they had.
         new_ids = sorted(new_id() for _ in originals)
         copies = [
@@ -180,7 +180,7 @@ class Threads(Domain[C]):
             "updatedAt": now,
         }
         # The thread first: it claims the id, so that no message can reach a thread that another made meanwhile.
-        thread_row, message_rows = encode(THREADS, [thread]), encode(MESSAGES, copies)
+        thread_row, message_rows = encode_few(THREADS, [thread]), encode_few(MESSAGES, copies)
         yield from change(Put(THREADS, thread_row))
         yield from change(Put(MESSAGES, message_rows))
         return {
@@ -219,6 +219,6 @@ def touch(threads: Collection[str], now: datetime) -> Steps[None]:
     if touched == len(threads):
         return
     # What was changed later than now, by another clock, still moves forward.
-    ahead = yield from rows(Scan(THREADS, mine & Is("updatedAt", ">=", now), columns=("id", "updatedAt")))
-    for thread in decode(THREADS, ahead):
+    ahead = yield from records(Scan(THREADS, mine & Is("updatedAt", ">=", now), columns=("id", "updatedAt")))
+    for thread in ahead:
         yield from change(Patch(THREADS, Is("id", "=", thread["id"]), {"updatedAt": later(now, thread["updatedAt"])}))

@@ -25,11 +25,11 @@ from colonnade.engine.plan import (
     change,
     desc,
     is_equal,
-    rows,
+    records,
 )
 from colonnade.errors import InvalidInput, NotFound
 from colonnade.schemas import WORKFLOWS
-from colonnade.schemas.records import Record, decode, encode, spell_value
+from colonnade.schemas.records import Record, decode, encode_few, spell_value
 
 PENDING: Final = "__mastra_pending__"
 """The key of a pending marker, ``{"__mastra_pending__": true}``: an item of a forEach whose result is still to come."""
@@ -89,13 +89,13 @@ class Workflows(Domain[C]):
             raise InvalidInput(f"snapshot must be an object (a dict), not {type(snapshot).__name__}")
         now = self._clock.now()
         run = _run(workflow_name, run_id, resource_id, snapshot, created_at or now, updated_at or now)
-        yield from change(Put(WORKFLOWS, encode(WORKFLOWS, [run])))
+        yield from change(Put(WORKFLOWS, encode_few(WORKFLOWS, [run])))
 
     @operation
     def load_workflow_snapshot(self, *, workflow_name: str, run_id: str) -> Steps[dict[str, Any] | None]:
         """The snapshot of a run, or None; a copy, so changing it changes nothing that is kept."""
-        found = yield from rows(Scan(WORKFLOWS, _key(workflow_name, run_id), columns=("snapshot",)))
-        return next((run["snapshot"] for run in decode(WORKFLOWS, found)), None)
+        found = yield from records(Scan(WORKFLOWS, _key(workflow_name, run_id), columns=("snapshot",)))
+        return next((run["snapshot"] for run in found), None)
 
     @atomic
     def update_workflow_results(
@@ -114,10 +114,10 @@ class Workflows(Domain[C]):
         """
         if not isinstance(step_id, str) or not step_id:
             raise InvalidInput(f"step_id must be text that is not empty, not {step_id!r:.80}")
-        found = yield from rows(Scan(WORKFLOWS, _key(workflow_name, run_id)))
+        found = yield from records(Scan(WORKFLOWS, _key(workflow_name, run_id)))
         now = self._clock.now()
         pending = _run(workflow_name, run_id, None, _pending_snapshot(run_id, now), now, now)
-        run = next(iter(decode(WORKFLOWS, found)), pending)
+        run = next(iter(found), pending)
         snapshot = run["snapshot"]
         context = snapshot.get("context") or {}
         snapshot["context"] = {**context, step_id: merged_result(context.get(step_id), result)}
@@ -138,8 +138,8 @@ class Workflows(Domain[C]):
         that resume a run at once, exactly one gets its snapshot. ``NotFound`` where the snapshot has no context.
         """
         changes, expected = _options(opts)
-        found = yield from rows(Scan(WORKFLOWS, _key(workflow_name, run_id)))
-        run = next(iter(decode(WORKFLOWS, found)), None)
+        found = yield from records(Scan(WORKFLOWS, _key(workflow_name, run_id)))
+        run = next(iter(found), None)
         if run is None:
             return None
         snapshot = run["snapshot"]
@@ -183,8 +183,8 @@ class Workflows(Domain[C]):
     def get_workflow_run_by_id(self, *, run_id: str, workflow_name: str | None = None) -> Steps[Record | None]:
         """A run, or None. Without the workflow's name, the newest run of that id."""
         where = is_equal(workflow_name=workflow_name) & Is("run_id", "=", run_id)
-        found = yield from rows(Scan(WORKFLOWS, where, (desc("createdAt"),), limit=1))
-        return next(iter(decode(WORKFLOWS, found)), None)
+        found = yield from records(Scan(WORKFLOWS, where, (desc("createdAt"),), limit=1))
+        return next(iter(found), None)
 
     @operation
     def delete_workflow_run_by_id(self, *, run_id: str, workflow_name: str) -> Steps[None]:
@@ -193,9 +193,9 @@ class Workflows(Domain[C]):
 
     def _keep(self, run: Record, snapshot: Mapping[str, Any]) -> Steps[dict[str, Any]]:
         """Put a run with another snapshot, and give that as it will be loaded."""
-        data = encode(WORKFLOWS, [{**run, "snapshot": snapshot, "updatedAt": self._clock.now()}])
+        data = encode_few(WORKFLOWS, [{**run, "snapshot": snapshot, "updatedAt": self._clock.now()}])
         yield from change(Put(WORKFLOWS, data))
-        return dict(decode(WORKFLOWS, data.select(["snapshot"]))[0]["snapshot"])
+        return dict(decode(WORKFLOWS, data)[0]["snapshot"])
 
 
 def merged_result(stored: Any, new: Any) -> Any:

@@ -16,10 +16,11 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 from urllib.parse import quote
@@ -36,6 +37,8 @@ from colonnade.engine.relational import Renderer, Statement, ddl, rows_of
 from colonnade.engine.store import Store
 from colonnade.errors import Conflict, InvalidAddress, NotAStore, SchemaTooNew, StoreClosed, StoreError, StoreReadOnly
 from colonnade.schemas import READINGS, STORED, VERSION
+from colonnade.schemas.columns import EPOCH, MICROSECOND
+from colonnade.schemas.few import FewRows
 from colonnade.schemas.table import Table
 
 Durability = Literal["process", "power"]
@@ -51,14 +54,18 @@ ABILITIES: Final = Abilities(
     aggregates=frozenset(SQLITE.functions or ()),
     patch=True,
     delete=True,
+    few=True,
 )
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 _APPLICATION: Final = 0x436F6C6F
 """Marks a database as ours in its header ("Colo")."""
 _BUSY: Final = 30_000
 """Milliseconds for which a writer waits for its turn."""
 _BATCH: Final = 8_192
+_READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "timestamp": lambda micros: EPOCH + micros * MICROSECOND,
+    "boolean": bool,
+}
+"""What makes a value of one that SQLite holds, where they differ."""
 
 
 class Session(Store):
@@ -76,7 +83,8 @@ class Session(Store):
 
     def scan(self, plan: Scan) -> pa.Table:
         """``SELECT``, column by column into Arrow."""
-        return _arrow(self._run(Renderer(SQLITE, bound).scan(plan)).fetchall(), plan.schema)
+        found = self._run(Renderer(SQLITE, bound).scan(plan)).fetchall()
+        return _few(found, plan) if plan.few else _arrow(found, plan.schema)
 
     def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
         """``SELECT`` as a stream."""
@@ -104,9 +112,8 @@ class Session(Store):
             )
             if not fold.is_unchanged(plan, stored):
                 raise Conflict(f"rows of {plan.table.name} changed since they were read")
-        sql = Renderer(SQLITE).put_values(plan.table, [[None] * len(plan.table.columns)]).sql
         with translated(self.label):
-            self.connection.executemany(sql, rows_of(_stored(plan.data)))
+            self.connection.executemany(_upsert(plan.table), _tuples(plan.data))
         return int(plan.data.num_rows)
 
     def patch(self, plan: Patch) -> int:
@@ -332,7 +339,7 @@ def bound(value: Any) -> Any:
     """A value as SQLite holds it: a time as microseconds since the epoch, an array as JSON."""
     match value:
         case datetime():
-            return (value - _EPOCH) // _MICROSECOND
+            return (value - EPOCH) // MICROSECOND
         case bool():
             return int(value)
         case list():
@@ -340,12 +347,30 @@ def bound(value: Any) -> Any:
     return value
 
 
-def _stored(data: pa.Table) -> pa.Table:
+@cache
+def _upsert(table: Table) -> str:
+    return Renderer(SQLITE).put_values(table, [[None] * len(table.columns)]).sql
+
+
+def _tuples(data: pa.Table | FewRows) -> Iterable[tuple[Any, ...]]:
+    if isinstance(data, FewRows):
+        return zip(*([bound(value) for value in values] for values in data.columns.values()), strict=True)
     columns = [
         column.cast(pa.int64()) if pa.types.is_timestamp(column.type) or pa.types.is_boolean(column.type) else column
         for column in data.columns
     ]
-    return pa.Table.from_arrays(columns, names=data.column_names)
+    return rows_of(pa.Table.from_arrays(columns, names=data.column_names))
+
+
+def _few(rows: list[tuple[Any, ...]], plan: Scan) -> FewRows:
+    names, columns = plan.projection, plan.table.columns
+    values: dict[str, tuple[Any, ...]] = (
+        dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(names, ())
+    )
+    for name in names:
+        if read := _READERS.get(columns[name].kind.name):
+            values[name] = tuple(None if value is None else read(value) for value in values[name])
+    return FewRows(plan.table, values, len(rows))
 
 
 def _arrow(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
