@@ -221,7 +221,7 @@ class Scan:
     limit: int | None = None
     offset: int = 0
     columns: tuple[str, ...] | None = None
-    few: bool = False
+    few: bool = field(default=False, compare=False)
     """Whether the answer may be ``FewRows``, for it is decoded at once."""
 
     @property

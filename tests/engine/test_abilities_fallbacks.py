@@ -427,7 +427,7 @@ def test_a_semijoin_whose_inner_scan_the_store_cannot_run_is_answered_first() ->
     inner = Scan(THREADS, Is(At("metadata", ("k",)), "=", 1))
     found = storage.execute(Scan(MESSAGES, Among("thread_id", inner, "id"), columns=("id",)))
     assert found.to_pylist() == [{"id": "m"}]
-    assert store.seen[-1] == Scan(MESSAGES, And((OneOf("thread_id", ("a",)),)), columns=("id",))
+    assert store.seen[-1] == Scan(MESSAGES, OneOf("thread_id", ("a",)), columns=("id",))
 
 
 @pytest.mark.parametrize("abilities", [BARE, ALL], ids=["bare", "all"])
@@ -471,7 +471,7 @@ def test_a_stream_is_native_only_where_nothing_is_left_to_fold() -> None:
     store = Able(ALL)
     assert native_scan(Scan(THREADS, Is("id", "=", "a")), lambda table: store) == (
         store,
-        Scan(THREADS, And((Is("id", "=", "a"),))),
+        Scan(THREADS, Is("id", "=", "a")),
     )
     folded = (
         Scan(TRACES),

@@ -48,6 +48,7 @@ from colonnade.engine.plan import (
 from colonnade.engine.relational import INLINE, Renderer, Statement, ddl, rows_of
 from colonnade.engine.stores import duckdb as duckdb_store
 from colonnade.engine.stores import sqlite as sqlite_store
+from colonnade.engine.stores.sqlite_values import bound
 from colonnade.schemas import EVALS, MESSAGES, READINGS, SCORES, SPANS, STORED, TABLES, THREADS, TRACES, WORKFLOWS
 from colonnade.schemas import kinds as k
 from colonnade.schemas.records import encode
@@ -89,7 +90,7 @@ def native(plan: Plan, dialect: Dialect) -> list[Plan]:
 
 
 def rendered(plan: Plan, dialect: Dialect) -> Statement:
-    renderer = Renderer(dialect, sqlite_store.bound if dialect is SQLITE else lambda value: value)
+    renderer = Renderer(dialect, bound if dialect is SQLITE else lambda value: value)
     match plan:
         case Scan():
             return renderer.scan(plan)
@@ -431,7 +432,7 @@ def sqlite_with(of: Table) -> sqlite3.Connection:
 def put_into(connection: sqlite3.Connection, of: Table, data: pa.Table) -> None:
     rows = [tuple(row.values()) for row in plain(data)]
     if rows:
-        statement = Renderer(SQLITE, sqlite_store.bound).put_values(of, rows)
+        statement = Renderer(SQLITE, bound).put_values(of, rows)
         tree = parsed(statement, SQLITE)
         assert isinstance(tree, exp.Insert)
         connection.execute(statement.sql, statement.parameters)

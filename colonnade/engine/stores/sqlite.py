@@ -11,15 +11,13 @@ floats; scores and spans, which have, are in segments.
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
@@ -33,12 +31,11 @@ from colonnade.engine.abilities import Abilities, by_key
 from colonnade.engine.dialect import SQLITE
 from colonnade.engine.forking import survives_forks
 from colonnade.engine.plan import TRUE, Delete, Patch, Put, Scan, Summarize
-from colonnade.engine.relational import Renderer, Statement, ddl, rows_of
+from colonnade.engine.relational import Renderer, Statement, ddl
 from colonnade.engine.store import Store
+from colonnade.engine.stores.sqlite_values import arrow, bound, few, tuples
 from colonnade.errors import Conflict, InvalidAddress, NotAStore, SchemaTooNew, StoreClosed, StoreError, StoreReadOnly
 from colonnade.schemas import READINGS, STORED, VERSION
-from colonnade.schemas.columns import EPOCH, MICROSECOND
-from colonnade.schemas.few import FewRows
 from colonnade.schemas.table import Table
 
 Durability = Literal["process", "power"]
@@ -61,11 +58,6 @@ _APPLICATION: Final = 0x436F6C6F
 _BUSY: Final = 30_000
 """Milliseconds for which a writer waits for its turn."""
 _BATCH: Final = 8_192
-_READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "timestamp": lambda micros: EPOCH + micros * MICROSECOND,
-    "boolean": bool,
-}
-"""What makes a value of one that SQLite holds, where they differ."""
 
 
 class Session(Store):
@@ -84,18 +76,18 @@ class Session(Store):
     def scan(self, plan: Scan) -> pa.Table:
         """``SELECT``, column by column into Arrow."""
         found = self._run(Renderer(SQLITE, bound).scan(plan)).fetchall()
-        return _few(found, plan) if plan.few else _arrow(found, plan.schema)
+        return few(found, plan) if plan.few else arrow(found, plan.schema)
 
     def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
         """``SELECT`` as a stream."""
         cursor = self._run(Renderer(SQLITE, bound).scan(plan))
         while rows := cursor.fetchmany(_BATCH):
-            yield from _arrow(rows, plan.schema).to_batches()
+            yield from arrow(rows, plan.schema).to_batches()
 
     def summarize(self, plan: Summarize) -> pa.Table:
         """``SELECT`` with ``GROUP BY``."""
         try:
-            return _arrow(self._run(Renderer(SQLITE, bound).summarize(plan)).fetchall(), fold.summary_schema(plan))
+            return arrow(self._run(Renderer(SQLITE, bound).summarize(plan)).fetchall(), fold.summary_schema(plan))
         except StoreError as error:
             if "integer overflow" not in str(error):
                 raise
@@ -113,7 +105,7 @@ class Session(Store):
             if not fold.is_unchanged(plan, stored):
                 raise Conflict(f"rows of {plan.table.name} changed since they were read")
         with translated(self.label):
-            self.connection.executemany(_upsert(plan.table), _tuples(plan.data))
+            self.connection.executemany(_upsert(plan.table), tuples(plan.data))
         return int(plan.data.num_rows)
 
     def patch(self, plan: Patch) -> int:
@@ -335,53 +327,9 @@ def reading_address(path: Path) -> str:
     return f"file:{quote(str(path))}?mode=ro{'&immutable=1' if nobody else ''}"
 
 
-def bound(value: Any) -> Any:
-    """A value as SQLite holds it: a time as microseconds since the epoch, an array as JSON."""
-    match value:
-        case datetime():
-            return (value - EPOCH) // MICROSECOND
-        case bool():
-            return int(value)
-        case list():
-            return json.dumps([bound(item) for item in value], ensure_ascii=False)
-    return value
-
-
 @cache
 def _upsert(table: Table) -> str:
     return Renderer(SQLITE).put_values(table, [[None] * len(table.columns)]).sql
-
-
-def _tuples(data: pa.Table | FewRows) -> Iterable[tuple[Any, ...]]:
-    if isinstance(data, FewRows):
-        return zip(*([bound(value) for value in values] for values in data.columns.values()), strict=True)
-    columns = [
-        column.cast(pa.int64()) if pa.types.is_timestamp(column.type) or pa.types.is_boolean(column.type) else column
-        for column in data.columns
-    ]
-    return rows_of(pa.Table.from_arrays(columns, names=data.column_names))
-
-
-def _few(rows: list[tuple[Any, ...]], plan: Scan) -> FewRows:
-    names, columns = plan.projection, plan.table.columns
-    values: dict[str, tuple[Any, ...]] = (
-        dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(names, ())
-    )
-    for name in names:
-        if read := _READERS.get(columns[name].kind.name):
-            values[name] = tuple(None if value is None else read(value) for value in values[name])
-    return FewRows(plan.table, values, len(rows))
-
-
-def _arrow(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
-    if not rows:
-        return schema.empty_table()
-    arrays = []
-    for values, declared in zip(zip(*rows, strict=True), schema, strict=True):
-        through = pa.types.is_timestamp(declared.type) or pa.types.is_boolean(declared.type)
-        array = pa.array(values, pa.int64() if through else declared.type)
-        arrays.append(array.cast(declared.type) if through else array)
-    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _parts(data: pa.Table, size: int = 500) -> Iterator[pa.Table]:
