@@ -62,8 +62,6 @@ class Abilities:
     """``Patch`` by a native filter."""
     delete: bool = False
     """``Delete`` by a native filter."""
-    few: bool = False
-    """``Put`` with ``FewRows``; a scan that says ``few`` may answer so."""
 
 
 Route = Callable[[Table], Any]
@@ -85,7 +83,7 @@ def _perform(plan: Plan, route: Route) -> Native:
     if isinstance(plan, Put):
         if plan.expect is not None and not (store.abilities.compare_and_set or store.abilities.transactions):
             raise Unsupported(f"{store} has neither transactions nor compare-and-set")
-        if isinstance(plan.data, FewRows) and not (store.abilities.few and plan.expect is None):
+        if isinstance(plan.data, FewRows) and not (store.few and plan.expect is None):
             plan = replace(plan, data=plan.data.arrow())
         return (yield store, plan) if plan.data.num_rows else 0
     pushed, rest = yield from _divide(plan.where, store, route)

@@ -32,6 +32,8 @@ class Store:
     """
 
     abilities: ClassVar[Abilities] = Abilities()
+    few: ClassVar[bool] = False
+    """Whether ``Put`` may bring ``FewRows``; a scan that says ``few`` may be answered so by any store."""
     label: str = "store"
 
     def init(self) -> None:
@@ -111,6 +113,8 @@ class AsyncStore:
     """A store whose driver is natively async: the same few methods, awaited."""
 
     abilities: ClassVar[Abilities] = Abilities()
+    few: ClassVar[bool] = False
+    """Whether ``Put`` may bring ``FewRows``; a scan that says ``few`` may be answered so by any store."""
     label: str = "store"
 
     async def init(self) -> None:

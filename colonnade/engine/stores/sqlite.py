@@ -51,7 +51,6 @@ ABILITIES: Final = Abilities(
     aggregates=frozenset(SQLITE.functions or ()),
     patch=True,
     delete=True,
-    few=True,
 )
 _APPLICATION: Final = 0x436F6C6F
 """Marks a database as ours in its header ("Colo")."""
@@ -64,6 +63,7 @@ class Session(Store):
     """Plans on one connection."""
 
     abilities: ClassVar[Abilities] = ABILITIES
+    few: ClassVar[bool] = True
 
     def __init__(self, connection: sqlite3.Connection, label: str) -> None:
         self.connection = connection
@@ -144,6 +144,7 @@ class SQLiteStore(Store):
     """One SQLite file, for any number of threads and processes."""
 
     abilities: ClassVar[Abilities] = ABILITIES
+    few: ClassVar[bool] = True
 
     def __init__(
         self,
