@@ -79,13 +79,15 @@ class Renderer:
                 parts.append(value() if callable(value) else value)
         return "".join(parts)
 
-    def scan(self, plan: Scan) -> Statement:
-        """``SELECT`` of the projection, where, ordered, paged."""
-        return self._done(self._select(plan))
+    def scan(self, plan: Scan, within: Sequence[str] = ()) -> Statement:
+        """``SELECT`` of the projection, where, ordered, paged; ``within`` are conditions besides, as SQL."""
+        return self._done(self._select(plan, within))
 
-    def _select(self, plan: Scan) -> str:
+    def _select(self, plan: Scan, within: Sequence[str] = ()) -> str:
         columns = ", ".join(map(self._dialect.ident, plan.projection))
-        return f"SELECT {columns} FROM {self._source(plan.table)}{self._where(plan.where)}{self._page(plan)}"
+        conditions = [*within, *([] if plan.where == And(()) else [self._filter(plan.where)])]
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        return f"SELECT {columns} FROM {self._source(plan.table)}{where}{self._page(plan)}"
 
     def _page(self, plan: Scan) -> str:
         order = ", ".join(map(self._order, plan.complete_order))

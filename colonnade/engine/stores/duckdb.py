@@ -23,6 +23,7 @@ from colonnade.engine.relational import Renderer, Statement
 from colonnade.engine.running import Engine, Query
 from colonnade.engine.store import Store
 from colonnade.engine.stores import duckdb_file
+from colonnade.engine.stores.duckdb_arrow import arrow_of
 from colonnade.errors import Conflict, StoreClosed, StoreError, StoreReadOnly, Unsupported
 
 R = TypeVar("R")
@@ -56,7 +57,7 @@ class Session(Store):
     def query(self, statement: Statement) -> pa.Table:
         """Rows of a statement, in DuckDB's own types."""
         with translated(self.label):
-            return self.cursor.sql(statement.sql, params=list(statement.parameters)).to_arrow_table()
+            return arrow_of(self.cursor, statement)
 
     def change(self, statement: Statement) -> int:
         """Run a statement that changes rows; how many."""

@@ -185,17 +185,25 @@ class Picture:
         statements = []
         wanted: dict[str, list[int]] = {}
         for attached, ranges in places:
-            source = self._source(attached, ranges, wanted, roots=roots)
+            source, conditions = (
+                self._plain(attached, roots=roots),
+                self._conditions(attached, ranges, wanted, roots=roots),
+            )
             renderer = Renderer(DUCKDB, source=lambda _, source=source: source)  # type: ignore[misc]
-            statements.append(renderer.scan(branch.but(columns=tuple(there))))
+            statements.append(renderer.scan(branch.but(columns=tuple(there)), conditions))
         sql = " UNION ALL ".join(f"({statement.sql})" if places[1:] else statement.sql for statement in statements)
         parameters = tuple(value for statement in statements for value in statement.parameters)
         schema = branch.but(columns=columns).schema
 
         def whole(found: pa.Table) -> pa.Table:
-            nothing = pa.nulls(found.num_rows)
-            data = [found.column(name) if name in there else nothing for name in schema.names]
-            return pa.table(data, schema.names).cast(schema)
+            arrays = dict(zip(found.column_names, found.columns, strict=True))
+            data = []
+            for declared in schema:
+                array = arrays.get(declared.name)
+                if array is None:
+                    array = pa.nulls(found.num_rows, declared.type)
+                data.append(array if array.type == declared.type else array.cast(declared.type))
+            return pa.Table.from_arrays(data, schema=schema)
 
         return Statement(sql, parameters), self._relations(wanted), whole
 
@@ -221,7 +229,24 @@ class Picture:
         *,
         roots: bool = False,
     ) -> str:
-        """What to read of a segment: its table, or the rows of it that are within ranges and hold.
+        """What to read of a segment: its table, or the rows of it that are within ranges and hold."""
+        plain = self._plain(attached, name, roots=roots)
+        conditions = self._conditions(attached, ranges, wanted, prefix, roots=roots)
+        return f"(SELECT * FROM {plain} WHERE {' AND '.join(conditions)})" if conditions else plain
+
+    def _plain(self, attached: Attached, name: str | None = None, *, roots: bool) -> str:
+        return f"{name or attached.name}.{DUCKDB.ident(ROOTS if roots else self.table.name)}"
+
+    def _conditions(
+        self,
+        attached: Attached,
+        ranges: Sequence[Range],
+        wanted: dict[str, list[int]],
+        prefix: str = "",
+        *,
+        roots: bool = False,
+    ) -> list[str]:
+        """Which rows of a segment are within ranges and hold.
 
         Rows that the relation ``wanted`` must name for that are added to ``wanted``, by file.
         """
@@ -239,8 +264,7 @@ class Picture:
             conditions.append(f"{place} NOT IN (SELECT place FROM {prefix}replaced WHERE segment = '{attached.file}')")
         elif here := [each for each in replaced if any(first <= each <= last for first, last in ranges)]:
             conditions.append(f"{place} NOT IN (SELECT unnest({here}))")
-        plain = f"{name or attached.name}.{DUCKDB.ident(ROOTS if roots else self.table.name)}"
-        return f"(SELECT * FROM {plain} WHERE {' AND '.join(conditions)})" if conditions else plain
+        return conditions
 
 
 def scanned(plan: Scan) -> tuple[str, ...]:

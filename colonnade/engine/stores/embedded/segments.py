@@ -26,6 +26,7 @@ import pyarrow.compute as pc
 from colonnade.engine.dialect import DUCKDB
 from colonnade.engine.forking import FORK_PATIENCE, survives_forks
 from colonnade.engine.relational import Statement, create_table
+from colonnade.engine.stores.duckdb_arrow import arrow_of
 from colonnade.engine.stores.embedded.folder import Segment, sync_folder
 from colonnade.engine.stores.embedded.index import Index, index_path, write_index
 from colonnade.engine.stores.embedded.log import TABLES
@@ -305,7 +306,7 @@ class Segments:
             for name, data in (relations or {}).items():
                 cursor.register(name, data)
             with translated("segments"):
-                return cursor.sql(statement.sql, params=list(statement.parameters)).to_arrow_table()
+                return arrow_of(cursor, statement)
         finally:
             for name in relations or {}:
                 cursor.unregister(name)
