@@ -37,6 +37,7 @@ _WRITING: Final = {
     "max_insert_threads": 1,  # one statement adds one part, which is seen whole or not at all
     "distributed_foreground_insert": 1,
     "parallel_distributed_insert_select": 0,
+    "prefer_localhost_replica": 0,  # what the first shard writes for itself would be counted twice
     "wait_end_of_query": 1,
 }
 _RUNNING: Final = 216
