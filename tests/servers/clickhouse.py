@@ -87,9 +87,7 @@ def served(folder: Path, nodes: int = 1) -> Iterator[list[Server]]:
     """Some servers, running; of several, each is a shard of the cluster ``tested``."""
     ports = _free_ports(2 * nodes)
     shards = ports[1::2] if nodes > 1 else []
-    servers = [
-        Server(folder / f"node{place}", ports[2 * place : 2 * place + 2], shards) for place in range(nodes)
-    ]
+    servers = [Server(folder / f"node{place}", ports[2 * place : 2 * place + 2], shards) for place in range(nodes)]
     with ExitStack() as ends:
         for server in servers:
             server.start()

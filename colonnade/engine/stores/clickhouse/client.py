@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import random
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -44,6 +45,10 @@ _RUNNING: Final = 216
 """The server's code for a query with the id of a running one."""
 _LEAST, _MOST = 0.001, 0.05
 """Seconds between tries to take a turn."""
+
+
+_SAID: Final = 500
+"""Characters of what the server says that are handed on: it repeats whole statements."""
 
 
 class Turn:
@@ -248,9 +253,15 @@ def _translated(place: Place) -> Iterator[None]:
     try:
         yield
     except _driver().driver.exceptions.Error as error:
-        raise _ours(place, getattr(error, "code", None), str(error)) from error
+        raise _ours(place, getattr(error, "code", None), _brief(str(error))) from error
     except OSError as error:  # of the network, below the driver
         raise _ours(place, None, f"{type(error).__name__}: {error}") from error
+
+
+def _brief(said: str) -> str:
+    """What the server said, without what the driver says around it."""
+    said = said.partition("server response: ")[2] or said
+    return re.sub(r"\s*\((version|for url) [^()]*(\([^()]*\))?[^()]*\)", "", " ".join(said.split()))[:_SAID]
 
 
 def _ours(place: Place, code: int | None, said: str) -> Exception:
