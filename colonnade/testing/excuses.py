@@ -56,7 +56,7 @@ EXCUSES: Final[Mapping[str, Mapping[str, Excuse]]] = {
     "clickhouse.store": {
         "transactions": Excuse(
             "notyet",
-            "Theirs are experimental, want a Keeper, and have no mutations and no clusters: each write is one statement.",
+            "Theirs are experimental, need a Keeper and end at one server; so each write is one statement.",
         ),
     },
     "embedded.columnar": {

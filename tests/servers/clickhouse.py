@@ -10,9 +10,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from tests.servers.clickhouse_node import PASSWORD, USER
@@ -59,21 +60,32 @@ class Server:
             self._process.wait()
             self._process = None
 
+    def counted(self, sql: str, database: str, parameters: Mapping[str, object]) -> int:
+        """How many rows it reads to answer a query."""
+        with self._client() as client:
+            found = client.query(sql, dict(parameters), settings={"database": database, "wait_end_of_query": 1})
+            return int(found.summary["read_rows"])
+
+    @contextmanager
+    def _client(self) -> Iterator[Any]:
+        from clickhouse_connect import get_client
+
+        options = {"host": "127.0.0.1", "port": self.http, "username": USER, "password": PASSWORD}
+        client = get_client(**options, autogenerate_session_id=False)
+        try:
+            yield client
+        finally:
+            client.close()
+
     def address(self, database: str, options: str = "") -> str:
         """The address of a store in one of its databases."""
         return address_of([self], database, options)
 
-    def command(self, sql: str, **parameters: object) -> str:
+    def command(self, sql: str) -> str:
         """What it answers to SQL, as text."""
-        from clickhouse_connect import get_client
-
-        client = get_client(
-            host="127.0.0.1", port=self.http, username=USER, password=PASSWORD, autogenerate_session_id=False
-        )
-        try:
-            return str(client.command(sql, parameters))
-        finally:
-            client.close()
+        with self._client() as client:
+            found = client.command(sql)
+            return "\n".join(found) if isinstance(found, list) else str(found)
 
 
 def address_of(servers: Sequence[Server], database: str, options: str = "") -> str:

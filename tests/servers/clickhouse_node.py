@@ -13,6 +13,8 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 USER, PASSWORD = "tester", "s3cret&<right>"
+READER = "reader"
+"""Who may read only, and change settings for it (``readonly = 2``)."""
 
 _USERS = """<clickhouse>
   <profiles><default/><reader><readonly>2</readonly></reader></profiles>
@@ -20,6 +22,7 @@ _USERS = """<clickhouse>
   <users>
     <default><password></password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota></default>
     <{user}><password>{password}</password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota></{user}>
+    <{reader}><password></password><networks><ip>::/0</ip></networks><profile>reader</profile><quota>default</quota></{reader}>
   </users>
 </clickhouse>"""
 
@@ -44,7 +47,7 @@ def main(home: Path, http: int, tcp: int, shards: list[int]) -> None:
         for port in shards
     )
     cluster = f"<tested><secret>between nodes</secret>{each}</tested>" if each else ""
-    Path("users.xml").write_text(_USERS.format(user=USER, password=escape(PASSWORD)))
+    Path("users.xml").write_text(_USERS.format(reader=READER, user=USER, password=escape(PASSWORD)))
     Path("config.xml").write_text(_CONFIG.format(http=http, tcp=tcp, home=home, cluster=cluster))
 
     from chdb import _chdb  # it reads the configuration from the working directory

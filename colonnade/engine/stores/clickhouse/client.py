@@ -41,6 +41,12 @@ _WRITING: Final = {
     "prefer_localhost_replica": 0,  # what the first shard writes for itself would be counted twice
     "wait_end_of_query": 1,
 }
+_REPLICATED: Final = {
+    # Where shards have replicas, a write is acknowledged by most of them, and a read waits for what was acknowledged.
+    "insert_quorum": "auto",
+    "insert_quorum_parallel": 0,
+    "select_sequential_consistency": 1,
+}
 _RUNNING: Final = 216
 """The server's code for a query with the id of a running one."""
 _LEAST, _MOST = 0.001, 0.05
@@ -218,7 +224,10 @@ def _driver() -> Any:
 def _options(place: Place, node: int) -> dict[str, Any]:
     host, port = place.hosts[node]
     options: dict[str, Any] = {"host": host, "port": port, "username": place.user, "password": place.password}
-    options |= {"interface": "https" if place.secure else "http", "settings": dict(_SETTINGS)}
+    options |= {
+        "interface": "https" if place.secure else "http",
+        "settings": _SETTINGS | (_REPLICATED if place.cluster else {}),
+    }
     if place.secure:
         options |= {"verify": place.verify} | ({"ca_cert": place.ca} if place.ca else {})
     return options

@@ -7,6 +7,7 @@ the table's key: a row whose sort columns change leaves a tombstone in its old p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -90,7 +91,13 @@ class Cluster:
     """Where tables are sharded; ``keeper`` where they are replicated too, and made on all nodes by one statement."""
 
     name: str
+    shards: int
     keeper: bool = False
+
+    @property
+    def everywhere(self) -> str:
+        """What a statement says that is for all nodes; nothing where each has to be told by itself."""
+        return f" ON CLUSTER {CLICKHOUSE.ident(self.name)}" if self.keeper else ""
 
 
 def sort_columns(table: Table) -> tuple[str, ...]:
@@ -119,21 +126,21 @@ def plain_type(column: Column) -> str:
     return f"Nullable({kind})" if column.nullable and column.kind.size is None else kind
 
 
-def comment_of() -> str:
-    """What marks a table as ours, with the version of its schema."""
-    return f"colonnade {VERSION}"
+def comment_of(cluster: Cluster | None) -> str:
+    """What marks a table as ours, with the version of its schema, and the shards that it was made for."""
+    return f"colonnade {VERSION}" + (f" over {cluster.shards} shards" if cluster else "")
 
 
-def version_in(comment: str) -> int | None:
-    """The schema version that a table's comment tells; ``None`` where it is not ours."""
-    word, _, number = comment.partition(" ")
-    return int(number) if word == "colonnade" and number.isdecimal() else None
+def made_by(comment: str) -> tuple[int, int | None] | None:
+    """Schema version and number of shards that a table's comment tells; ``None`` where the table is not ours."""
+    told = re.fullmatch(r"colonnade (\d+)(?: over (\d+) shards)?", comment)
+    return (int(told[1]), int(told[2]) if told[2] else None) if told else None
 
 
-def create(table: Table, *, cluster: Cluster | None = None, ttl: int | None = None) -> list[str]:
+def create(table: Table, database: str, *, cluster: Cluster | None = None, ttl: int | None = None) -> list[str]:
     """DDL of a table; on a cluster, of its part on the shard where it is run, and of the whole."""
     keeper = cluster is not None and cluster.keeper
-    everywhere = f" ON CLUSTER {CLICKHOUSE.ident(cluster.name)}" if cluster and keeper else ""
+    everywhere = cluster.everywhere if cluster else ""
     lines = [_column(column) for column in table.columns.values()]
     lines += [f"{VERSION_COLUMN} UInt64 CODEC(Delta, ZSTD(1))", f"{DELETED_COLUMN} UInt8 CODEC(ZSTD(1))"]
     whole = f"CREATE TABLE IF NOT EXISTS {name_of(table)}{everywhere} (\n  " + ",\n  ".join(lines) + "\n)"
@@ -147,10 +154,11 @@ def create(table: Table, *, cluster: Cluster | None = None, ttl: int | None = No
     if ttl is not None:
         part += f"\nTTL {expiry(table, ttl)}"
     part += f"\nSETTINGS index_granularity = {_GRANULE}, allow_experimental_replacing_merge_with_cleanup = 1"
-    comment = f"\nCOMMENT '{comment_of()}'"
+    comment = f"\nCOMMENT '{comment_of(cluster)}'"
     if cluster is None:
         return [part + comment]
-    distributed = f"{cluster.name!r}, currentDatabase(), {CLICKHOUSE.table_name(table) + LOCAL!r}, {shard_key(table)}"
+    where = (cluster.name, database, CLICKHOUSE.table_name(table) + LOCAL)
+    distributed = f"{', '.join(map(CLICKHOUSE.ident, where))}, {shard_key(table)}"
     return [part + comment, f"{whole} ENGINE = Distributed({distributed}){comment}"]
 
 

@@ -16,12 +16,8 @@ _TABLES = "SELECT name, comment, create_table_query FROM system.tables WHERE dat
 
 
 def steps(place: Place) -> Steps[None]:
-    """Make what is missing, on every host that is named."""
-    cluster = None
-    if place.cluster is not None:
-        cluster = Cluster(place.cluster, keeper=(yield from _has_keeper()))
-        if not cluster.keeper:
-            yield from _check_hosts(place)
+    """Make what is missing, on every host that has to be told."""
+    cluster = (yield from _cluster(place, place.cluster)) if place.cluster is not None else None
     for node in range(1 if cluster is None or cluster.keeper else len(place.hosts)):
         yield from _make(place, cluster, node)
 
@@ -31,63 +27,72 @@ def _make(place: Place, cluster: Cluster | None, node: int) -> Steps[None]:
         "SELECT name FROM system.databases WHERE name = {database:String}", node, database=place.database
     )
     database = CLICKHOUSE.ident(place.database)
+    everywhere = cluster.everywhere if cluster else ""
     if not known.num_rows:
-        everywhere = f" ON CLUSTER {CLICKHOUSE.ident(cluster.name)}" if cluster and cluster.keeper else ""
         yield Request(f"CREATE DATABASE IF NOT EXISTS {database}{everywhere}", node=node, database=False)
     found = yield from ask(_TABLES, node, database=place.database)
     made = {row["name"]: row for row in found.to_pylist()}
     for table in STORED:
         name = CLICKHOUSE.table_name(table)
         if name in made:
-            _check_version(place, name, made[name]["comment"])
+            _check_made(place, cluster, name, made[name]["comment"])
             continue
-        for statement in layout.create(table, cluster=cluster, ttl=place.ttl.get(table.name)):
+        for statement in layout.create(table, place.database, cluster=cluster, ttl=place.ttl.get(table.name)):
             yield Request(statement, node=node)
     for table in STORED:
         ttl = place.ttl.get(table.name)
         name = CLICKHOUSE.table_name(table) + (LOCAL if cluster else "")
         if ttl is not None and name in made and f"toIntervalSecond({ttl})" not in made[name]["create_table_query"]:
-            yield Request(f"ALTER TABLE {CLICKHOUSE.ident(name)} MODIFY TTL {layout.expiry(table, ttl)}", node=node)
+            name = CLICKHOUSE.ident(name) + everywhere
+            yield Request(f"ALTER TABLE {name} MODIFY TTL {layout.expiry(table, ttl)}", node=node)
 
 
-def _check_version(place: Place, name: str, comment: str) -> None:
-    version = layout.version_in(comment)
-    if version is None:
+def _check_made(place: Place, cluster: Cluster | None, name: str, comment: str) -> None:
+    made = layout.made_by(comment)
+    if made is None:
         raise NotAStore(
             f"{place.label} has a table {name} that colonnade did not make; it was left as it is. "
             "Give the store a database of its own"
         )
+    version, shards = made
     if version > VERSION:
         raise SchemaTooNew(place.label, version, VERSION)
+    if shards != (cluster.shards if cluster else None):
+        was, now = (f"{count} shards" if count else "one server" for count in (shards, cluster and cluster.shards))
+        raise InvalidAddress(
+            f"{place.label}: table {name} was made for {was}, and now there are {now}. Rows would be looked for where "
+            "they are not: copy the store into a new database instead (docs/how-to/clickhouse.md)"
+        )
 
 
-def _has_keeper() -> Steps[bool]:
-    found = yield from ask(
+def _cluster(place: Place, name: str) -> Steps[Cluster]:
+    """The cluster as the first host knows it. Without Keeper, the address has to name one host of each shard."""
+    there = yield from ask(
         "SELECT count() AS there FROM system.tables WHERE database = 'system' AND name = 'zookeeper'"
     )
-    return bool(found.column("there")[0].as_py())
-
-
-def _check_hosts(place: Place) -> Steps[None]:
-    """Every shard has to be among the hosts, and the first host is where writes take turns: it must be the first."""
+    keeper = bool(there.column("there")[0].as_py())
     shards = "SELECT shard_num, is_local FROM system.clusters WHERE cluster = {cluster:String} ORDER BY shard_num"
-    homes = []
-    for node in range(len(place.hosts)):
-        found = (yield from ask(shards, node, cluster=place.cluster)).to_pylist()
+    homes: list[int | None] = []
+    count = 0
+    for node in range(1 if keeper else len(place.hosts)):
+        found = (yield from ask(shards, node, cluster=name)).to_pylist()
         if not found:
-            raise InvalidAddress(f"{place.label}: its server knows no cluster {place.cluster!r} (system.clusters)")
+            raise InvalidAddress(f"{place.label}: its server knows no cluster {name!r} (see system.clusters)")
         homes.append(next((row["shard_num"] for row in found if row["is_local"]), None))
         count = len({row["shard_num"] for row in found})
-    if homes != list(range(1, count + 1)):
+    if not keeper and homes != list(range(1, count + 1)):
         raise InvalidAddress(
-            f"{place.label} has {count} shards and no Keeper, so its address names one host for each, in the order of "
-            f"system.clusters; these are shards {', '.join(map(str, homes))}"
+            f"{place.label}: cluster {name!r} has {count} shards and no Keeper, so the address names one host of each, "
+            f"in the order of system.clusters; these are of shard {', '.join(map(str, homes))}"
         )
+    return Cluster(name, count, keeper=keeper)
 
 
 def merged(place: Place) -> Steps[None]:
     """Merge every table, and drop tombstones and old copies."""
-    for node in range(len(place.hosts)):
+    cluster = (yield from _cluster(place, place.cluster)) if place.cluster is not None else None
+    everywhere = cluster.everywhere if cluster else ""
+    for node in range(1 if everywhere else len(place.hosts)):
         for table in STORED:
-            name = layout.name_of(table, local=place.cluster is not None)
+            name = layout.name_of(table, local=cluster is not None) + everywhere
             yield Request(f"OPTIMIZE TABLE {name} FINAL CLEANUP", node=node)
