@@ -36,7 +36,13 @@ def fill(store: Any) -> None:
         )
     for place in range(10):
         store.memory.save_thread(thread={"id": f"t{place}", "resourceId": "ada", "title": f"{place}"})
-        message = {"id": f"m{place}", "threadId": f"t{place}", "role": "user", "content": {"metadata": {}}}
+        message = {
+            "id": f"m{place}",
+            "threadId": f"t{place}",
+            "resourceId": "ada",
+            "role": "user",
+            "content": {"metadata": {}},
+        }
         store.memory.save_messages(messages=[message])
     store.scores.save_score(score=SCORE)
     store.agents.create_agent(agent={"id": "a", "name": "a", "instructions": "b", "model": {}})

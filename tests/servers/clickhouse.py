@@ -60,10 +60,10 @@ class Server:
             self._process.wait()
             self._process = None
 
-    def counted(self, sql: str, database: str, parameters: Mapping[str, object]) -> int:
+    def counted(self, sql: str, parameters: Mapping[str, object], **settings: object) -> int:
         """How many rows it reads to answer a query."""
         with self._client() as client:
-            found = client.query(sql, dict(parameters), settings={"database": database, "wait_end_of_query": 1})
+            found = client.query(sql, dict(parameters), settings={**settings, "wait_end_of_query": 1})
             return int(found.summary["read_rows"])
 
     @contextmanager

@@ -235,6 +235,8 @@ def _options(place: Place, node: int) -> dict[str, Any]:
 
 def _settings(request: Request, place: Place) -> dict[str, Any]:
     settings: dict[str, Any] = {"database": place.database} if request.database else {}
+    if request.block is not None:
+        settings["max_block_size"] = request.block
     if request.turn is not None:
         # Whoever shares the database shares the turns, whatever address or user they came with.
         settings |= _WRITING | {"query_id": f"colonnade:{place.database}.{request.turn}"}

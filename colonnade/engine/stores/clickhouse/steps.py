@@ -28,6 +28,7 @@ R = TypeVar("R")
 INCOMING: Final = "incoming"
 """What rows that are sent along are called in a statement."""
 _BASE: Final = "_base"
+_PAGE: Final = 1024
 _ROWS: Final = 200_000
 _BYTES: Final = 128 * 2**20
 """A put of more is several statements: one part of a table is made of about a million rows or 256 MB at most."""
@@ -45,6 +46,8 @@ class Request:
     structure: str = ""
     node: int = 0
     """Which of the hosts it is for, in the order in which they are named."""
+    block: int | None = None
+    """Rows that the server works on at a time, where fewer than usual are wanted."""
     database: bool = True
     """Whether the database is there already."""
 
@@ -62,7 +65,14 @@ def ask(sql: str, node: int = 0, **values: Any) -> Steps[pa.Table]:
 def query_of(plan: Scan) -> Request:
     """The statement of a scan."""
     renderer = ClickHouseRenderer()
-    return Request(renderer.selected(plan), renderer.values, rows=True)
+    return Request(renderer.selected(plan), renderer.values, rows=True, block=_block(plan))
+
+
+def _block(plan: Scan) -> int | None:
+    """A page in the order in which rows lie: the server need not read on for a whole block of the usual 65,536 rows."""
+    lies = layout.sort_columns(plan.table)
+    in_order = bool(plan.order) and plan.order[0].column in lies
+    return _PAGE if in_order and plan.limit is not None and plan.limit + plan.offset <= _PAGE else None
 
 
 def steps_of(plan: Plan, *, sharded: bool) -> Steps[Any]:
