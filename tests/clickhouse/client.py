@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +40,10 @@ def main(address: str, name: str, seconds: float, book: Path) -> None:
         turn = 0
         while time.monotonic() < until:
             mine, shared = f"{name}-{turn}", f"shared-{turn % SHARED}"
-            steps = {
-                "span": lambda mine=mine, turn=turn: store.observability.create_span(span=span(mine, name, turn)),
-                "shared span": lambda shared=shared, turn=turn: store.observability.create_span(
-                    span=span(shared, name, turn * 7 % 5)
-                ),
-                "metadata": lambda mine=mine, shared=shared: store.memory.update_resource(
-                    resource_id=shared, metadata={mine: True}
-                ),
+            steps: dict[str, Callable[[], object]] = {
+                "span": partial(store.observability.create_span, span=span(mine, name, turn)),
+                "shared span": partial(store.observability.create_span, span=span(shared, name, turn * 7 % 5)),
+                "metadata": partial(store.memory.update_resource, resource_id=shared, metadata={mine: True}),
             }
             for kind, step in steps.items():
                 while True:

@@ -16,6 +16,7 @@ import pytest
 
 import colonnade
 from colonnade.engine.plan import Is, OneOf, Patch, Put, Scan, asc
+from colonnade.engine.stores.clickhouse.store import ClickHouseStore
 from colonnade.errors import Conflict
 from colonnade.schemas import RESOURCES, SPANS
 from tests.clickhouse.client import SHARED
@@ -80,9 +81,11 @@ def test_of_guarded_puts_that_expect_the_same_exactly_one_wins(clickhouse: Serve
                     mine = mine.take([1, 0])
                 at = mine.schema.get_field_index("workingMemory")
                 changed = mine.set_column(at, mine.schema.field(at), pa.array([f"by {place}"] * mine.num_rows))
+                store = stores[place].stores[0]
+                assert isinstance(store, ClickHouseStore)
                 try:
                     # Not through the storage, which would try again.
-                    stores[place].stores[0].put(Put(RESOURCES, changed, expect=mine))
+                    store.put(Put(RESOURCES, changed, expect=mine))
                 except Conflict:
                     return False
                 return True

@@ -100,7 +100,9 @@ def test_each_colour_has_a_driver_of_its_own(clickhouse: Server) -> None:
 
 def test_nothing_secret_is_shown(clickhouse: Server) -> None:
     with colonnade.open(clickhouse.address("shown")) as store:
-        assert PASSWORD not in repr(store) + repr(store.stores[0]) + repr(store.stores[0].place)  # type: ignore[attr-defined]
+        kept = store.stores[0]
+        assert isinstance(kept, ClickHouseStore)
+        assert PASSWORD not in repr(store) + repr(kept) + repr(kept.place)
     wrong = clickhouse.address("shown").replace("s3cret", "wr0ng")
     with pytest.raises(StoreError, match=f"refuses the user '{USER}': is the password right") as error:
         colonnade.open(wrong)

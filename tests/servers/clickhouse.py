@@ -70,7 +70,7 @@ class Server:
     def _client(self) -> Iterator[Any]:
         from clickhouse_connect import get_client
 
-        options = {"host": "127.0.0.1", "port": self.http, "username": USER, "password": PASSWORD}
+        options: dict[str, Any] = {"host": "127.0.0.1", "port": self.http, "username": USER, "password": PASSWORD}
         client = get_client(**options, autogenerate_session_id=False)
         try:
             yield client
