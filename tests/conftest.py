@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import settings
 
 import colonnade
 from colonnade.testing.colours import Awaited
+from tests.servers.clickhouse import Server, served
 
 # Hypothesis has a "ci" profile of its own, which it turns on wherever CI is set and which repeats the same examples
 # every time. Ours starts from "default", so that a search is the same everywhere and finds something new each day.
@@ -36,8 +38,38 @@ def shared(pytestconfig: pytest.Config) -> Path:
     return folder
 
 
+def _need(package: str, install: str) -> None:
+    """Skip, visibly, where what a server is made of is not installed; fail where all stores are asked for."""
+    if find_spec(package) is None:
+        missing = f"{install} not installed"
+        if os.environ.get("COLONNADE_REQUIRE_STORES") == "all":
+            pytest.fail(missing)
+        pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A ClickHouse server, for as long as the tests run."""
+    _need("chdb", "chdb-core")
+    _need("clickhouse_connect", "clickhouse-connect")
+    with served(tmp_path_factory.mktemp("clickhouse")) as (server,):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def clickhouse_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Server]]:
+    """Three ClickHouse servers, each a shard of the cluster ``tested``."""
+    _need("chdb", "chdb-core")
+    _need("clickhouse_connect", "clickhouse-connect")
+    with served(tmp_path_factory.mktemp("cluster"), 3) as servers:
+        yield servers
+
+
 STORES = ("memory-sync", "memory-async", "duckdb-sync", "duckdb-async", "embedded-sync")
 """What every domain example runs on: two stores in both colours, and the embedded folder."""
+
+SERVERS = ("clickhouse-sync", "clickhouse-async")
+"""What every domain example also runs on, but no property: each change is some milliseconds away."""
 
 ACCUMULATING = ("observability", "scores", "evals", "lookups", "usage", "results", "bad_input")
 """Modules about what accumulates. They also run on ``sealed``: an embedded folder where every write is sealed."""
@@ -58,10 +90,14 @@ def _open(store: str, colour: str, folder: Path, monkeypatch: pytest.MonkeyPatch
         "embedded": str(folder / "agent"),
         "sealed": str(folder / "agent"),
     }[store]
-    opened = colonnade.open(address) if colour == "sync" else Awaited(colonnade.aopen(address))
+    opened = _opened(address, colour)
     if store == "sealed":
         seal_every_write(opened.stores[0], monkeypatch)
     return opened
+
+
+def _opened(address: str, colour: str) -> Any:
+    return colonnade.open(address) if colour == "sync" else Awaited(colonnade.aopen(address))
 
 
 def seal_every_write(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +117,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         # A property's hundreds of examples would each be sealed many times; the conformance machine does that job.
         example = not hasattr(metafunc.function, "hypothesis")
         accumulates = example and any(word in metafunc.module.__name__ for word in ACCUMULATING)
-        metafunc.parametrize("storage", (*STORES, "sealed-sync") if accumulates else STORES, indirect=True)
+        stores = (*STORES, *(SERVERS if example else ()), *(("sealed-sync",) if accumulates else ()))
+        metafunc.parametrize("storage", stores, indirect=True)
 
 
 @pytest.fixture
@@ -92,6 +129,13 @@ def storage(
     store, colour = request.param.split("-")
     if store == "duckdb":
         shutil.copy(empty_duckdb, tmp_path)
+    if store == "clickhouse":
+        server: Server = request.getfixturevalue("clickhouse")
+        opened = _opened(server.address("tested"), colour)
+        yield opened
+        opened.close()
+        server.command("TRUNCATE ALL TABLES FROM tested")
+        return
     opened = _open(store, colour, tmp_path, monkeypatch)
     yield opened
     opened.close()

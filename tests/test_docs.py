@@ -48,11 +48,17 @@ def _python(example: str, names: dict[str, object], page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
-def test_examples_do_what_they_say(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_do_what_they_say(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     monkeypatch.chdir(tmp_path)
+    text = page.read_text()
+    if "clickhouse://localhost:8123/agents" in text:
+        server = request.getfixturevalue("clickhouse")
+        text = text.replace("clickhouse://localhost:8123/agents", server.address("agents"))
     shared = Path(os.environ.get("COLONNADE_SHARED", ROOT.parent / "shared"))
     names: dict[str, object] = {"__name__": "__main__"}
-    for language, example in FENCE.findall(page.read_text()):
+    for language, example in FENCE.findall(text):
         if "gpt-4o-airline.json" in example:
             recording = shared / "data" / "tau-bench" / "gpt-4o-airline.json"
             if not recording.exists():

@@ -46,7 +46,7 @@ def open(
     given) the end of the process by any means, ``"power"`` the loss of power too. In an address it is
     ``agent?durability=power``. ``InvalidAddress`` where a store does not have the choice.
     """
-    opened = _Opened(durability)
+    opened = _Opened(durability, awaited=False)
     try:
         return Storage(
             None if default is None else opened.blocking(default),
@@ -70,7 +70,7 @@ def aopen(
 
     The same addresses and ``durability`` as ``open``. Stores with a blocking driver run each operation in a thread.
     """
-    opened = _Opened(durability)
+    opened = _Opened(durability, awaited=True)
     try:
         return AsyncStorage(
             None if default is None else opened.store(default),
@@ -85,9 +85,10 @@ def aopen(
 class _Opened:
     """The stores opened for one storage: an address that occurs twice is opened once, and all are closed on failure."""
 
-    def __init__(self, durability: Durability | None) -> None:
+    def __init__(self, durability: Durability | None, *, awaited: bool) -> None:
         self._stores: dict[str, AnyStore] = {}
         self._durability = durability
+        self._awaited = awaited
 
     def store(self, address: Address) -> AnyStore:
         if not isinstance(address, str | PathLike):
@@ -96,7 +97,7 @@ class _Opened:
             return address
         text = str(address)
         if text not in self._stores:
-            self._stores[text] = store_at(text, durability=self._durability)
+            self._stores[text] = store_at(text, durability=self._durability, awaited=self._awaited)
         return self._stores[text]
 
     def blocking(self, address: Address) -> Store:
@@ -111,8 +112,11 @@ class _Opened:
                 store.close()
 
 
-def store_at(address: str, *, durability: Durability | None = None) -> AnyStore:
-    """The store at an address, opened; ``InvalidAddress`` names the forms and the options that there are."""
+def store_at(address: str, *, durability: Durability | None = None, awaited: bool = False) -> AnyStore:
+    """The store at an address, opened; ``InvalidAddress`` names the forms and the options that there are.
+
+    With ``awaited`` it is one with a natively async driver, where there is such a one.
+    """
     given = {} if durability is None else {"durability": str(durability)}
     place, _, query = address.partition("?")
     if place == ":memory:":
@@ -126,6 +130,8 @@ def store_at(address: str, *, durability: Durability | None = None) -> AnyStore:
         return _duckdb(address, given)
     if scheme == "sqlite":
         return _sqlite(address, given)
+    if scheme in ("clickhouse", "clickhouses"):
+        return _clickhouse(address, given, awaited=awaited)
     from importlib.metadata import entry_points  # a fifth of what `import colonnade` may cost
 
     for found in entry_points(group="colonnade.stores", name=scheme):
@@ -136,7 +142,9 @@ def store_at(address: str, *, durability: Durability | None = None) -> AnyStore:
     raise InvalidAddress(f"no store is known for {scheme}:// addresses; {_FORMS}")
 
 
-_FORMS: Final = "open a folder (agent), a path that ends in .db or .duckdb, duckdb:///path, or :memory:"
+_FORMS: Final = (
+    "open a folder (agent), a path that ends in .db or .duckdb, duckdb:///path, clickhouse://host/db, or :memory:"
+)
 
 
 def _file(address: str, given: Mapping[str, str]) -> AnyStore:
@@ -181,6 +189,17 @@ def _sqlite(address: str, given: Mapping[str, str]) -> AnyStore:
     from colonnade.engine.stores.sqlite import SQLiteStore
 
     return SQLiteStore(Path(unquote(parts.path)[1:]), **options)
+
+
+def _clickhouse(address: str, given: Mapping[str, str], *, awaited: bool) -> AnyStore:
+    from colonnade.engine.stores.clickhouse.address import OPTIONS, place_at
+    from colonnade.engine.stores.clickhouse.store import AsyncClickHouseStore, ClickHouseStore
+
+    scheme, _, rest = address.partition("://")
+    where, _, query = rest.partition("?")
+    options = _options("clickhouse://", query, OPTIONS, given)
+    place = place_at(where, secure=scheme == "clickhouses", options=options)
+    return AsyncClickHouseStore(place) if awaited else ClickHouseStore(place)
 
 
 def _options(store: str, query: str, known: Options, given: Mapping[str, str]) -> dict[str, Any]:

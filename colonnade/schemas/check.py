@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import cache
 from typing import Final
 
 import pyarrow as pa
@@ -12,7 +13,14 @@ from colonnade.errors import InvalidInput, InvalidRows, Problem
 from colonnade.schemas.kinds import Column
 from colonnade.schemas.table import Table, unknown_column
 
-_ZERO: Final = pa.scalar(0, pa.int32())  # made once: making a scalar costs more than comparing with it
+
+@cache
+def _zero() -> pa.Scalar:
+    # Made once, since making a scalar costs more than comparing with it; and late, since pyarrow's first scalar loads
+    # pandas where it is installed.
+    return pa.scalar(0, pa.int32())
+
+
 _FEW: Final = 256  # so many values are looked at sooner in Python than by a kernel, which must be found and called
 _CHECKED: Final = frozenset({"float", "uuid", "vector"})
 _UUID: Final = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
@@ -91,7 +99,7 @@ def _problems(column: Column, array: pa.ChunkedArray) -> Iterator[Problem]:
         bad.append((array.is_null(), "is required"))
     if column.identifier:
         bad.append((pc.match_substring(array, "\0"), "holds a NUL, which no identifier may"))
-        bad.append((pc.equal(pc.binary_length(array), _ZERO), "must not be empty"))
+        bad.append((pc.equal(pc.binary_length(array), _zero()), "must not be empty"))
     if column.kind.name == "float":
         bad.append((pc.invert(pc.is_finite(array)), "must be a finite number"))
     if column.kind.name == "uuid":
@@ -133,4 +141,4 @@ def _are_proper(identifiers: pa.Array) -> bool:
     ends = memoryview(offsets)[4 * first : 4 * (last + 1)].cast("i")
     if data is not None and b"\0" in data.slice(ends[0], ends[-1] - ends[0]).to_pybytes():
         return False
-    return not pc.any(pc.equal(pc.binary_length(identifiers), _ZERO)).as_py()
+    return not pc.any(pc.equal(pc.binary_length(identifiers), _zero())).as_py()

@@ -20,6 +20,7 @@ ADDRESSES = {
     "duckdb:///{folder}/store.duckdb": {"duckdb"},
     "sqlite:///{folder}/store.sqlite": {"sqlite"},
     "{folder}/agent": {"sqlite", "embedded.columnar"},
+    "clickhouse": {"clickhouse.store"},
 }
 
 
@@ -28,8 +29,11 @@ def _names(store: Any) -> set[str]:
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_excuses_and_abilities_agree(address: str, tmp_path: Path) -> None:
-    with colonnade.open(address.format(folder=tmp_path)) as storage:
+def test_excuses_and_abilities_agree(address: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    where = address.format(folder=tmp_path)
+    if address == "clickhouse":
+        where = request.getfixturevalue("clickhouse").address("excused")
+    with colonnade.open(where) as storage:
         homes = {storage.home_of(domain) for domain in DOMAINS}
         assert set().union(*map(_names, homes)) == ADDRESSES[address]
         for home in homes:

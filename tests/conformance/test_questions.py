@@ -19,7 +19,7 @@ from colonnade.schemas import SCORES, THREADS
 from colonnade.testing.colours import Awaited
 from colonnade.testing.questions import QUESTIONS, Question, ask, load
 
-STORES = ("memory", "duckdb", "sqlite", "embedded", "sealed")
+STORES = ("memory", "duckdb", "sqlite", "embedded", "sealed", "clickhouse")
 
 
 @pytest.fixture(scope="module", params=[f"{store}-{colour}" for store in STORES for colour in ("sync", "async")])
@@ -34,6 +34,8 @@ def loaded(
         "duckdb": f"duckdb:///{folder / 'store.duckdb'}",
         "sqlite": f"sqlite:///{folder / 'store.sqlite'}",
     }.get(store, str(folder / "agent"))
+    if store == "clickhouse":
+        address = request.getfixturevalue("clickhouse").address(f"questions_{colour}")
     with pytest.MonkeyPatch.context() as monkeypatch:
         storage = colonnade.open(address) if colour == "sync" else Awaited(colonnade.aopen(address))
         if store == "sealed":

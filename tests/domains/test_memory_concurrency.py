@@ -7,18 +7,23 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 import colonnade
 from colonnade.errors import AlreadyExists
+from tests.servers.clickhouse import Server
 
 WORKERS = 6
 ROUNDS = 4
 
 
-@pytest.fixture(params=["memory", "duckdb"])
+@pytest.fixture(params=["memory", "duckdb", "clickhouse"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "clickhouse":
+        server: Server = request.getfixturevalue("clickhouse")
+        return server.address(f"at_once_{uuid4().hex}")
     return ":memory:" if request.param == "memory" else str(tmp_path / "store.duckdb")
 
 

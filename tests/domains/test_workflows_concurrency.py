@@ -6,18 +6,23 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 import colonnade
+from tests.servers.clickhouse import Server
 
 WORKERS = 8
 ROUNDS = 5
 RUN: dict[str, Any] = {"workflow_name": "weather", "run_id": "r1"}
 
 
-@pytest.fixture(params=["memory", "duckdb"])
+@pytest.fixture(params=["memory", "duckdb", "clickhouse"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "clickhouse":
+        server: Server = request.getfixturevalue("clickhouse")
+        return server.address(f"at_once_{uuid4().hex}")
     return ":memory:" if request.param == "memory" else str(tmp_path / "store.duckdb")
 
 

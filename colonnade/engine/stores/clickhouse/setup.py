@@ -1,0 +1,98 @@
+"""Making a store's database and tables, or finding that they are there, ours, and not newer than this colonnade.
+
+On a cluster without Keeper there is no ``ON CLUSTER``: tables are made host by host, so the address names them all.
+"""
+
+from __future__ import annotations
+
+from colonnade.engine.stores.clickhouse import layout
+from colonnade.engine.stores.clickhouse.address import Place
+from colonnade.engine.stores.clickhouse.layout import CLICKHOUSE, LOCAL, Cluster
+from colonnade.engine.stores.clickhouse.steps import Request, Steps, ask
+from colonnade.errors import InvalidAddress, NotAStore, SchemaTooNew
+from colonnade.schemas import STORED, VERSION
+
+_TABLES = "SELECT name, comment, create_table_query FROM system.tables WHERE database = {database:String}"
+
+
+def steps(place: Place) -> Steps[None]:
+    """Make what is missing, on every host that has to be told."""
+    cluster = (yield from _cluster(place, place.cluster)) if place.cluster is not None else None
+    for node in range(1 if cluster is None or cluster.keeper else len(place.hosts)):
+        yield from _make(place, cluster, node)
+
+
+def _make(place: Place, cluster: Cluster | None, node: int) -> Steps[None]:
+    known = yield from ask(
+        "SELECT name FROM system.databases WHERE name = {database:String}", node, database=place.database
+    )
+    database = CLICKHOUSE.ident(place.database)
+    everywhere = cluster.everywhere if cluster else ""
+    if not known.num_rows:
+        yield Request(f"CREATE DATABASE IF NOT EXISTS {database}{everywhere}", node=node, database=False)
+    found = yield from ask(_TABLES, node, database=place.database)
+    made = {row["name"]: row for row in found.to_pylist()}
+    for table in STORED:
+        name = CLICKHOUSE.table_name(table)
+        if name in made:
+            _check_made(place, cluster, name, made[name]["comment"])
+            continue
+        for statement in layout.create(table, place.database, cluster=cluster, ttl=place.ttl.get(table.name)):
+            yield Request(statement, node=node)
+    for table in STORED:
+        ttl = place.ttl.get(table.name)
+        name = CLICKHOUSE.table_name(table) + (LOCAL if cluster else "")
+        if ttl is not None and name in made and f"toIntervalSecond({ttl})" not in made[name]["create_table_query"]:
+            name = CLICKHOUSE.ident(name) + everywhere
+            yield Request(f"ALTER TABLE {name} MODIFY TTL {layout.expiry(table, ttl)}", node=node)
+
+
+def _check_made(place: Place, cluster: Cluster | None, name: str, comment: str) -> None:
+    made = layout.made_by(comment)
+    if made is None:
+        raise NotAStore(
+            f"{place.label} has a table {name} that colonnade did not make; it was left as it is. "
+            "Give the store a database of its own"
+        )
+    version, shards = made
+    if version > VERSION:
+        raise SchemaTooNew(place.label, version, VERSION)
+    if shards != (cluster.shards if cluster else None):
+        was, now = (f"{count} shards" if count else "one server" for count in (shards, cluster and cluster.shards))
+        raise InvalidAddress(
+            f"{place.label}: table {name} was made for {was}, and now there are {now}. Rows would be looked for where "
+            "they are not: copy the store into a new database instead (docs/how-to/clickhouse.md)"
+        )
+
+
+def _cluster(place: Place, name: str) -> Steps[Cluster]:
+    """The cluster as the first host knows it. Without Keeper, the address has to name one host of each shard."""
+    there = yield from ask(
+        "SELECT count() AS there FROM system.tables WHERE database = 'system' AND name = 'zookeeper'"
+    )
+    keeper = bool(there.column("there")[0].as_py())
+    shards = "SELECT shard_num, is_local FROM system.clusters WHERE cluster = {cluster:String} ORDER BY shard_num"
+    homes: list[int | None] = []
+    count = 0
+    for node in range(1 if keeper else len(place.hosts)):
+        found = (yield from ask(shards, node, cluster=name)).to_pylist()
+        if not found:
+            raise InvalidAddress(f"{place.label}: its server knows no cluster {name!r} (see system.clusters)")
+        homes.append(next((row["shard_num"] for row in found if row["is_local"]), None))
+        count = len({row["shard_num"] for row in found})
+    if not keeper and homes != list(range(1, count + 1)):
+        raise InvalidAddress(
+            f"{place.label}: cluster {name!r} has {count} shards and no Keeper, so the address names one host of each, "
+            f"in the order of system.clusters; these are of shard {', '.join(map(str, homes))}"
+        )
+    return Cluster(name, count, keeper=keeper)
+
+
+def merged(place: Place) -> Steps[None]:
+    """Merge every table, and drop tombstones and old copies."""
+    cluster = (yield from _cluster(place, place.cluster)) if place.cluster is not None else None
+    everywhere = cluster.everywhere if cluster else ""
+    for node in range(1 if everywhere else len(place.hosts)):
+        for table in STORED:
+            name = layout.name_of(table, local=cluster is not None) + everywhere
+            yield Request(f"OPTIMIZE TABLE {name} FINAL CLEANUP", node=node)

@@ -1,0 +1,106 @@
+"""The store in both colours: ``clickhouse://`` for ``open`` and for ``aopen``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar, Final
+
+import pyarrow as pa
+
+from colonnade.engine.abilities import Abilities
+from colonnade.engine.plan import Delete, Patch, Plan, Put, Scan, Summarize
+from colonnade.engine.store import AsyncStore, Store
+from colonnade.engine.stores.clickhouse import setup
+from colonnade.engine.stores.clickhouse.address import Place
+from colonnade.engine.stores.clickhouse.client import AwaitedClient, BlockingClient
+from colonnade.engine.stores.clickhouse.layout import CLICKHOUSE
+from colonnade.engine.stores.clickhouse.steps import query_of, steps_of
+
+ABILITIES: Final = Abilities(
+    compare_and_set=True,
+    filters=True,
+    json_equal=True,
+    json_has=True,
+    semijoin=True,
+    order=True,
+    aggregates=frozenset(CLICKHOUSE.functions or ()),
+    patch=True,
+    delete=True,
+)
+
+
+class ClickHouseStore(Store):
+    """A database of a ClickHouse server or cluster, for any number of threads and processes."""
+
+    abilities: ClassVar[Abilities] = ABILITIES
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.label = place.label
+        self._client = BlockingClient(place)
+
+    def init(self) -> None:
+        """Make the database and its tables where they are missing."""
+        self._client.run(setup.steps(self.place))
+
+    def _run(self, plan: Plan) -> Any:
+        return self._client.run(steps_of(plan, sharded=self.place.cluster is not None))
+
+    def scan(self, plan: Scan) -> pa.Table:
+        """``SELECT`` of the newest copies."""
+        found: pa.Table = self._run(plan)
+        return found
+
+    def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
+        """``SELECT`` as a stream."""
+        for batch in self._client.stream(query_of(plan)):
+            yield from pa.Table.from_batches([batch]).cast(plan.schema).to_batches()
+
+    def summarize(self, plan: Summarize) -> pa.Table:
+        """``SELECT`` with ``GROUP BY``."""
+        found: pa.Table = self._run(plan)
+        return found
+
+    def put(self, plan: Put) -> int:
+        """``INSERT`` of rows merged with the stored ones, by the server, as one."""
+        return int(self._run(plan))
+
+    def patch(self, plan: Patch) -> int:
+        """``INSERT`` of changed copies."""
+        return int(self._run(plan))
+
+    def delete(self, plan: Delete) -> int:
+        """``INSERT`` of tombstones."""
+        return int(self._run(plan))
+
+    def optimize(self) -> str:
+        """Merge each table into one part; old copies and tombstones go."""
+        self._client.run(setup.merged(self.place))
+        return f"{self.label}: tables were merged, and copies that no longer count are gone"
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()
+
+
+class AsyncClickHouseStore(AsyncStore):
+    """The same, natively async."""
+
+    abilities: ClassVar[Abilities] = ABILITIES
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.label = place.label
+        self._client = AwaitedClient(place)
+
+    async def init(self) -> None:
+        """Make the database and its tables where they are missing."""
+        await self._client.run(setup.steps(self.place))
+
+    async def execute(self, plan: Plan) -> Any:
+        """Run one plan."""
+        return await self._client.run(steps_of(plan, sharded=self.place.cluster is not None))
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._client.close()
