@@ -126,6 +126,12 @@ def store_at(address: str, *, durability: Durability | None = None) -> AnyStore:
         return _duckdb(address, given)
     if scheme == "sqlite":
         return _sqlite(address, given)
+    if scheme.partition("+")[0] == "lancedb":
+        if given:
+            raise InvalidAddress("lancedb:// stores do not have the choice of durability")
+        from colonnade.engine.stores.lance.address import open_lance
+
+        return open_lance(address)
     from importlib.metadata import entry_points  # a fifth of what `import colonnade` may cost
 
     for found in entry_points(group="colonnade.stores", name=scheme):
