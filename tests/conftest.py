@@ -36,8 +36,8 @@ def shared(pytestconfig: pytest.Config) -> Path:
     return folder
 
 
-STORES = ("memory-sync", "memory-async", "duckdb-sync", "duckdb-async", "embedded-sync")
-"""What every domain example runs on: two stores in both colours, and the embedded folder."""
+STORES = ("memory-sync", "memory-async", "duckdb-sync", "duckdb-async", "embedded-sync", "lance-sync", "lance-async")
+"""What every domain example runs on: three stores in both colours, and the embedded folder."""
 
 ACCUMULATING = ("observability", "scores", "evals", "lookups", "usage", "results", "bad_input")
 """Modules about what accumulates. They also run on ``sealed``: an embedded folder where every write is sealed."""
@@ -51,11 +51,20 @@ def empty_duckdb(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def empty_lance(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new Lance store, made once."""
+    path = tmp_path_factory.mktemp("empty") / "lance"
+    colonnade.open(f"lancedb:///{path}").close()
+    return path
+
+
 def _open(store: str, colour: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     address = {
         "memory": ":memory:",
         "duckdb": f"duckdb:///{folder / 'store.duckdb'}",
         "embedded": str(folder / "agent"),
+        "lance": f"lancedb:///{folder / 'lance'}",
         "sealed": str(folder / "agent"),
     }[store]
     opened = colonnade.open(address) if colour == "sync" else Awaited(colonnade.aopen(address))
@@ -86,12 +95,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def storage(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_duckdb: Path
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_duckdb: Path, empty_lance: Path
 ) -> Iterator[Any]:
     """An empty storage: each store in both colours, behind the same blocking face."""
     store, colour = request.param.split("-")
     if store == "duckdb":
         shutil.copy(empty_duckdb, tmp_path)
+    if store == "lance":
+        shutil.copytree(empty_lance, tmp_path / "lance")
     opened = _open(store, colour, tmp_path, monkeypatch)
     yield opened
     opened.close()

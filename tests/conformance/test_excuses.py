@@ -20,6 +20,7 @@ ADDRESSES = {
     "duckdb:///{folder}/store.duckdb": {"duckdb"},
     "sqlite:///{folder}/store.sqlite": {"sqlite"},
     "{folder}/agent": {"sqlite", "embedded.columnar"},
+    "lancedb:///{folder}/lance": {"lance.store"},
 }
 
 

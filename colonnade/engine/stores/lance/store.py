@@ -111,7 +111,7 @@ class LanceStore(Store):
         """Delete, committed."""
 
         def delete() -> int:
-            dataset, where = self._latest(plan.table), expression(plan.where, plan.table)
+            dataset, where = self._datasets.changing(plan.table), expression(plan.where, plan.table)
             found: int = dataset.scanner(filter=where).count_rows()
             if found:
                 dataset.delete("true" if where is None else where, conflict_retries=0)

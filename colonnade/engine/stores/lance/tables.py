@@ -82,6 +82,11 @@ class Datasets:
         self._known[table.name] = known
         return known
 
+    def changing(self, table: Table) -> lance.LanceDataset:
+        """The dataset as it is now, by a handle of its own: those that change a dataset can be used by one thread."""
+        latest = self.latest(table)
+        return latest.checkout_version(latest.version)
+
     def _open(self, table: Table) -> lance.LanceDataset:
         return lance.dataset(self.uri(table), storage_options=self.options, session=self.session)
 

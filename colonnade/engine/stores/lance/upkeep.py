@@ -121,13 +121,13 @@ class Upkeep:
         if small + holed < (2 if force else FRAGMENTS) and not (force and holed):
             return 0
         with self._turns.of(table.name):
-            metrics = self._datasets.latest(table).optimize.compact_files(
+            metrics = self._datasets.changing(table).optimize.compact_files(
                 target_rows_per_fragment=FRAGMENT_ROWS, materialize_deletions_threshold=DELETED
             )
         return int(metrics.fragments_removed)
 
     def _index(self, table: Table, *, force: bool) -> int:
-        dataset = self._datasets.latest(table)
+        dataset = self._datasets.changing(table)
         rows = dataset.count_rows()
         known = {index.field_names[0]: index for index in dataset.describe_indices()}
         indexed = min((known[name].num_rows_indexed if name in known else 0 for name in indexes(table)), default=0)
@@ -148,7 +148,7 @@ class Upkeep:
         dataset = self._datasets.latest(table)
         if not force and dataset.version % VERSIONS >= 5:
             return 0
-        return int(dataset.cleanup_old_versions(older_than=KEPT).old_versions)
+        return int(self._datasets.changing(table).cleanup_old_versions(older_than=KEPT).old_versions)
 
     def stop(self) -> None:
         """Let the step that runs come to its end."""
