@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, Literal
@@ -20,6 +21,8 @@ _KEY: Final = b"lance-schema:unenforced-primary-key"
 _PLACE: Final = b"lance-schema:unenforced-primary-key:position"
 _COMPRESSION: Final = b"lance-encoding:compression"
 _LOOKUPS: Final = {"workflows": "run_id"}
+_WHERE: Final = re.compile(r",? /\S+\.rs:\d+:\d+")
+"""Where in Lance an error came from."""
 _INDEX_CACHE: Final = 512 << 20
 _METADATA_CACHE: Final = 128 << 20
 
@@ -150,7 +153,7 @@ class Datasets:
             raise self._explained(error) from None
 
     def _explained(self, error: Exception) -> StoreError | Conflict:
-        said = str(error)
+        said = _WHERE.sub("", str(error))
         for name, value in self.options.items():
             if is_secret(name) and value:
                 said = said.replace(value, "...")
