@@ -142,7 +142,7 @@ def _written(dataset: lance.LanceDataset, data: pa.Table, first: int) -> list[Fr
         return []
     # A version has a limited number of fragments for itself.
     rows = max(FRAGMENT_ROWS, -(-data.num_rows // _IDS))
-    written = write_fragments(data.cast(dataset.schema), dataset, max_rows_per_file=rows)
+    written = write_fragments(data.select(dataset.schema.names).cast(dataset.schema), dataset, max_rows_per_file=rows)
     for place, fragment in enumerate(written):
         fragment.id = first + place
     return list(written)

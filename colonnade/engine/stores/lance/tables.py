@@ -12,7 +12,7 @@ import pyarrow as pa
 from lance.commit import CommitConflictError
 
 from colonnade.engine.forking import survives_forks
-from colonnade.errors import Conflict, NotAStore, SchemaTooNew, StoreError, StoreReadOnly
+from colonnade.errors import ColonnadeError, Conflict, NotAStore, SchemaTooNew, StoreError, StoreReadOnly
 from colonnade.schemas import VERSION
 from colonnade.schemas.table import Table
 
@@ -147,6 +147,8 @@ class Datasets:
         """The errors of Lance as ours, without what is secret in the options."""
         try:
             yield
+        except ColonnadeError:  # some of ours are ValueErrors too
+            raise
         except CommitConflictError as error:
             raise Conflict(f"{self.label}: others changed it at the same time, and kept on doing so") from error
         except (OSError, ValueError, RuntimeError) as error:
