@@ -10,6 +10,7 @@ exact.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -19,8 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from colonnade.engine import fold
-from colonnade.engine.normalize import named_columns
-from colonnade.engine.plan import TRUE, Filter, Is, Scan
+from colonnade.engine.plan import TRUE, And, Filter, Is, OneOf, Scan
 from colonnade.engine.stores.lance.commits import ADDRESS
 from colonnade.engine.stores.lance.filters import between, expression
 from colonnade.engine.stores.lance.tables import indexes
@@ -28,6 +28,8 @@ from colonnade.schemas.table import Table
 
 FEW: Final = 8_192
 """So many rows are ordered without a look for a stretch of time."""
+_WHOLE: Final = 64
+"""So few rows are read whole at once, without a look at their order first."""
 _SPARE: Final = 4
 """A stretch should hold so many times the rows of the page."""
 _STEP: Final = 16
@@ -39,20 +41,28 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 def page(dataset: lance.LanceDataset, plan: Scan) -> pa.Table:
     """The rows of an ordered scan."""
-    if plan.limit is None:
-        needed = [*plan.projection, *(term.column for term in plan.complete_order)]
-        return fold.cut(plan, _read(dataset, plan.table, plan.where, tuple(dict.fromkeys(needed))))
     if plan.limit == 0:
         return plan.schema.empty_table()
-    found = fold.cut(_of_addresses(plan), _candidates(dataset, plan))
+    if plan.limit is None:
+        return _whole(dataset, plan)
+    wanted = plan.limit + plan.offset
+    counts = _counts(plan.where, plan.table)
+    total = _count(dataset, plan.table, plan.where) if counts else dataset.count_rows()
+    if total <= max(wanted, _WHOLE):
+        return _whole(dataset, plan)
+    found = fold.cut(
+        plan.but(columns=(ADDRESS,)), _candidates(dataset, plan, wanted, total, plan.where if counts else TRUE)
+    )
     if not found.num_rows:
         return plan.schema.empty_table()
     addresses = found.column(ADDRESS).to_pylist()
     return dataset._take_rows(addresses, columns=list(plan.projection)).cast(plan.schema)
 
 
-def _of_addresses(plan: Scan) -> Scan:
-    return plan.but(columns=(ADDRESS,))
+def _whole(dataset: lance.LanceDataset, plan: Scan) -> pa.Table:
+    """All rows that pass are read as they are, and ordered."""
+    needed = dict.fromkeys((*plan.projection, *(term.column for term in plan.complete_order)))
+    return fold.cut(plan, _read(dataset, plan.table, plan.where, tuple(needed))).cast(plan.schema)
 
 
 def _read(
@@ -61,57 +71,53 @@ def _read(
     return dataset.scanner(columns=list(columns), filter=expression(where, table), **options).to_table()
 
 
-def _candidates(dataset: lance.LanceDataset, plan: Scan) -> pa.Table:
-    """Rows among which the page is: the columns of the order, and addresses."""
+def _count(dataset: lance.LanceDataset, table: Table, where: Filter) -> int:
+    return int(dataset.scanner(filter=expression(where, table)).count_rows())
+
+
+def _counts(where: Filter, table: Table) -> bool:
+    """Whether indexes can count what passes, for about the price of a look: where one value is asked for."""
+    match where:
+        case And(parts):
+            return any(_counts(part, table) for part in parts)
+        case Is(str() as name, "=", _) | OneOf(name, _):
+            return name in indexes(table)
+    return False
+
+
+def _candidates(dataset: lance.LanceDataset, plan: Scan, wanted: int, total: int, counted: Filter) -> pa.Table:
+    """Rows among which the page is: the columns of the order, and addresses.
+
+    ``total`` rows are ``counted``, the filter itself or one that lets all pass.
+    """
     columns = tuple(term.column for term in plan.complete_order)
 
     def read(where: Filter) -> pa.Table:
         return _read(dataset, plan.table, where, columns, with_row_address=True)
 
-    wanted = (plan.limit or 0) + plan.offset
-    total = dataset.count_rows()
     first = plan.complete_order[0]
     column = plan.table.columns[first.column]
     timely = column.kind.name == "timestamp" and not column.nullable and column.name in indexes(plan.table)
-    if not timely or total <= max(FEW, wanted):
-        return read(plan.where)
-    served = named_columns(plan.where) <= {*indexes(plan.table)}
-    if served and plan.where != TRUE:
-        total = _count(dataset, plan.table, plan.where)
-        if total <= max(FEW, wanted):
-            return read(plan.where)
-    for stretch in _stretches(dataset, plan, first.column, first.descending, wanted, total, served):
-        found = read(plan.where & stretch)
-        if found.num_rows >= wanted:
-            return found
-    return read(plan.where)
-
-
-def _count(dataset: lance.LanceDataset, table: Table, where: Filter) -> int:
-    return int(dataset.scanner(filter=expression(where, table)).count_rows())
-
-
-def _stretches(
-    dataset: lance.LanceDataset, plan: Scan, column: str, descending: bool, wanted: int, total: int, served: bool
-) -> Iterator[Filter]:
-    """Stretches of time that are worth a look, each longer than the last; none where all of the time would be."""
-    span = _span(dataset, column, plan.where)
+    span = _span(dataset, column.name, plan.where) if timely and total > max(FEW, wanted) else None
     if span is None:
-        return
-    width = span.width * max(_SPARE * wanted, FEW // _SPARE) // max(total, 1) + 1
-    too_short = 0
+        return read(plan.where)
+    width = span.width * max(_SPARE * wanted, FEW // _SPARE) // total + 1
+    too_short, evenly = 0, True
     for _ in range(_TRIES):
         if width >= span.width:
-            return
-        stretch = span.stretch(column, width, descending)
-        counted = _count(dataset, plan.table, plan.where & stretch if served else stretch)
-        if counted > _STEP * max(_SPARE * wanted, FEW) and width > 2 * too_short:
+            break
+        stretch = span.stretch(column.name, width, first.descending)
+        rows = _count(dataset, plan.table, counted & stretch)
+        if evenly and rows > _STEP * max(_SPARE * wanted, FEW) and width > 2 * too_short:
             width = max(width // _STEP, 2 * too_short)
-        elif counted >= wanted:
-            yield stretch
-            too_short, width = width, width * _STEP  # come back only if the rest of the filter left too few
-        else:
-            too_short, width = width, width * _STEP
+            continue
+        if rows >= wanted:
+            found = read(plan.where & stretch)
+            if found.num_rows >= wanted:
+                return found
+            evenly = False  # it is the filter that leaves few
+        too_short, width = width, width * _STEP
+    return read(plan.where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +159,26 @@ def _bounds(dataset: lance.LanceDataset, column: str) -> Iterator[tuple[int, int
             for part in dataset.stats.index_stats(index.name)["indices"]:
                 if part.get("num_pages"):
                     yield int(part["min"]), int(part["max"])
-    fresh = [each for each in dataset.get_fragments() if each.fragment_id not in indexed]
-    if fresh:
-        values = dataset.scanner(columns=[column], fragments=fresh).to_table().column(column)
-        if len(values):
-            found = pc.min_max(values.cast(pa.int64())).as_py()
-            yield found["min"], found["max"]
+    for fragment in dataset.get_fragments():
+        if fragment.fragment_id not in indexed and (bounds := _bounds_of(fragment, column)) is not None:
+            yield bounds
+
+
+_KNOWN: Final[dict[tuple[str, str], tuple[int, int] | None]] = {}
+_REMEMBERED: Final = 1_024
+
+
+def _bounds_of(fragment: lance.LanceFragment, column: str) -> tuple[int, int] | None:
+    """The first and the last time in a fragment that no index knows. Files never change, so each is read once."""
+    file = (str(fragment.metadata.files[0].path), column)
+    with suppress(KeyError):
+        return _KNOWN[file]
+    found = pc.min_max(fragment.to_table(columns=[column]).column(column).cast(pa.int64())).as_py()
+    bounds = None if found["min"] is None else (found["min"], found["max"])
+    if len(_KNOWN) >= _REMEMBERED:
+        _KNOWN.clear()
+    _KNOWN[file] = bounds
+    return bounds
 
 
 def _micros(moment: datetime) -> int:
