@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -44,7 +45,8 @@ def test_every_domain_on_s3(bucket: str) -> None:
                 "traceId": "a",
             }
         )
-    with colonnade.open(bucket) as store:  # nothing is left but what is in the object store
+    reopened: Any = colonnade.open(bucket)
+    with reopened as store:  # nothing is left but what is in the object store
         assert store.memory.list_threads()["total"] == 1
         assert store.workflows.load_workflow_snapshot(workflow_name="w", run_id="r") == {"status": "running"}
         assert [each["spanId"] for each in store.observability.get_trace(trace_id="a")["spans"]] == ["1"]

@@ -29,6 +29,11 @@ def place(tmp_path: Path) -> str:
     return f"lancedb:///{tmp_path / 'agent'}"
 
 
+def opened(address: str) -> Any:
+    """A store, untyped: that what was written is there is what is tested."""
+    return colonnade.open(address)
+
+
 def spans(numbers: range, *, per_trace: int = 10, apart: float = 1.0) -> list[dict[str, Any]]:
     """Spans one after the other in time; the first of each trace is its root."""
     return [
@@ -49,7 +54,7 @@ def dataset(tmp_path: Path, table: Any = SPANS) -> lance.LanceDataset:
 
 
 def test_many_small_writes_make_few_fragments(place: str, tmp_path: Path) -> None:
-    with colonnade.open(place) as store:
+    with opened(place) as store:
         for number in range(100):
             store.observability.create_span(span=spans(range(number, number + 1))[0])
         assert len(dataset(tmp_path).get_fragments()) <= 8
@@ -62,7 +67,7 @@ def _count(table: Any) -> Any:
 
 def test_a_span_written_again_leaves_one_row(place: str, tmp_path: Path) -> None:
     (span,) = spans(range(1))
-    with colonnade.open(place) as store:
+    with opened(place) as store:
         for _ in range(5):
             store.observability.create_span(span={**span, "endedAt": None})
         store.observability.create_span(span=span)
@@ -73,7 +78,7 @@ def test_a_span_written_again_leaves_one_row(place: str, tmp_path: Path) -> None
 
 
 def test_indexes_serve_every_look_up_that_the_schema_asks_for(place: str, tmp_path: Path) -> None:
-    with colonnade.open(place) as store:
+    with opened(place) as store:
         store.observability.batch_create_spans(records=spans(range(200)))
         store.optimize()
     found = dataset(tmp_path)
@@ -93,7 +98,7 @@ def test_keys_and_look_ups_of_every_table_are_indexed(table: Any) -> None:
 
 
 def test_rows_that_no_index_knows_yet_are_found(place: str) -> None:
-    with colonnade.open(place) as store:
+    with opened(place) as store:
         store.observability.batch_create_spans(records=spans(range(100)))
         store.optimize()
         store.observability.batch_create_spans(records=spans(range(95, 115)))
@@ -163,7 +168,7 @@ def test_a_newest_page_reads_no_more_rows_than_it_has_to(many: Any, monkeypatch:
 
 
 def test_numbers_come_back_as_they_went_in(place: str) -> None:
-    with colonnade.open(place) as store:
+    with opened(place) as store:
         store.observability.create_span(
             span={**spans(range(1))[0], "inputTokens": 9223372036854775807, "cost": 0.1234567890123}
         )
@@ -172,7 +177,7 @@ def test_numbers_come_back_as_they_went_in(place: str) -> None:
 
 
 def test_threads_of_one_process_write_at_once(place: str) -> None:
-    with colonnade.open(place) as store:
+    with opened(place) as store:
         store.memory.update_resource(resource_id="r", metadata={})
 
         def work(name: int) -> None:
@@ -188,7 +193,7 @@ def test_threads_of_one_process_write_at_once(place: str) -> None:
 
 
 def test_lancedb_reads_it_and_what_lancedb_writes_is_read(place: str, tmp_path: Path) -> None:
-    with colonnade.open(place) as store:
+    with opened(place) as store:
         store.memory.save_thread(thread={"id": "t1", "resourceId": "ada", "title": "Hello"})
         table = lancedb.connect(tmp_path / "agent").open_table("threads")
         assert table.search().where("id = 't1'").to_list()[0]["title"] == "Hello"
@@ -213,7 +218,7 @@ def test_old_versions_are_deleted(place: str, tmp_path: Path, monkeypatch: pytes
     from colonnade.engine.stores.lance import upkeep
 
     monkeypatch.setattr(upkeep, "KEPT", timedelta(0))
-    with colonnade.open(place) as store:
+    with opened(place) as store:
         for number in range(20):
             store.observability.create_span(span=spans(range(number, number + 1))[0])
         assert len(dataset(tmp_path).versions()) > 15
@@ -223,7 +228,7 @@ def test_old_versions_are_deleted(place: str, tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_writer_writes_much(place: str, tmp_path: Path) -> None:
-    with colonnade.open(place) as store:
+    with opened(place) as store:
         with store.writer("spans") as writer:
             for span in spans(range(3000)):
                 writer.add(span)
@@ -233,8 +238,8 @@ def test_a_writer_writes_much(place: str, tmp_path: Path) -> None:
 
 def test_a_temporary_store_is_gone_when_it_is_closed() -> None:
     for address in ("lancedb:///:memory:", "lancedb:///"):
-        store = colonnade.open(address)
-        folder = Path(store.stores[0]._datasets.root)  # type: ignore[attr-defined]
+        store = opened(address)
+        folder = Path(store.stores[0]._datasets.root)
         store.memory.save_thread(thread={"id": "t1", "resourceId": "ada"})
         assert folder.is_dir()
         store.close()
@@ -242,7 +247,7 @@ def test_a_temporary_store_is_gone_when_it_is_closed() -> None:
 
 
 def test_a_closed_store_says_so(place: str) -> None:
-    store = colonnade.open(place)
+    store = opened(place)
     store.close()
     store.close()
     for plan in (Scan(SPANS), Delete(SPANS, TRUE), Put(THREADS, encode(THREADS, [])), Summarize(SPANS)):
@@ -282,6 +287,6 @@ def test_a_newer_store_is_refused_and_an_older_one_brought_forward(place: str, t
     older = dataset(tmp_path, THREADS)
     older.update_schema_metadata({"colonnade.version": str(VERSION - 1)})
     older.drop_columns(["metadata"])
-    with colonnade.open(place) as store:
+    with opened(place) as store:
         store.memory.save_thread(thread={"id": "t1", "resourceId": "ada", "metadata": {"plan": "pro"}})
         assert store.memory.get_thread_by_id(thread_id="t1")["metadata"] == {"plan": "pro"}

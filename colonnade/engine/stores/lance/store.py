@@ -22,6 +22,7 @@ from colonnade.engine.store import Store
 from colonnade.engine.stores.duckdb_summary import FUNCTIONS, summarize
 from colonnade.engine.stores.lance.commits import put
 from colonnade.engine.stores.lance.filters import expression
+from colonnade.engine.stores.lance.management import Tables
 from colonnade.engine.stores.lance.pages import page
 from colonnade.engine.stores.lance.tables import Datasets
 from colonnade.engine.stores.lance.turns import Turns
@@ -52,6 +53,8 @@ class LanceStore(Store):
         self._datasets = Datasets(root, options or {}, self.label)
         self._turns = Turns(folder)
         self._upkeep = Upkeep(self._datasets, self._turns)
+        self.tables = Tables(self, self._datasets, self._turns)
+        """Tables by hand: create, drop, clear, load by key, insert."""
         self._closed = False
 
     def init(self) -> None:

@@ -93,14 +93,19 @@ class Datasets:
     def _open(self, table: Table) -> lance.LanceDataset:
         return lance.dataset(self.uri(table), storage_options=self.options, session=self.session)
 
+    def exists(self, table: Table) -> bool:
+        """Whether there is such a table."""
+        try:
+            self.latest(table)
+        except (ValueError, OSError) as error:
+            if "was not found" not in str(error):
+                raise
+            return False
+        return True
+
     def make(self, table: Table) -> None:
         """Make a table that is missing, or bring an older one to this version. Twice is once."""
-        try:
-            found = self.latest(table)
-        except (ValueError, OSError) as error:
-            if "not found" not in str(error).lower():
-                raise
-            found = self._create(table)
+        found = self.latest(table) if self.exists(table) else self._create(table)
         metadata = found.schema.metadata or {}
         if _VERSION not in metadata:
             raise NotAStore(
@@ -109,8 +114,8 @@ class Datasets:
         version = int(metadata[_VERSION])
         if version > VERSION:
             raise SchemaTooNew(self.label, version, VERSION)
-        if version < VERSION:
-            self._migrate(table, found)
+        if version < VERSION or set(table.columns) - set(found.schema.names):
+            self._migrate(table, self.changing(table))
 
     def _create(self, table: Table) -> lance.LanceDataset:
         empty = layout(table).empty_table()
