@@ -53,6 +53,18 @@ EXCUSES: Final[Mapping[str, Mapping[str, Excuse]]] = {
             *("p50", "p95", "p99"),
         ),
     },
+    "lance.cloud": {
+        "transactions": Excuse("notyet", "Neither LanceDB nor its service has transactions."),
+        "compare_and_set": Excuse("notyet", "A merge in LanceDB cannot be made to fail where rows have changed."),
+        **_same(
+            Excuse("notyet", "Lance's functions tell no JSON number from a text: rows are scanned and compared."),
+            *("json_equal", "json_has"),
+        ),
+        **_same(
+            Excuse("notimpl", "The service is asked for little, since none was there to be tested with."),
+            *("semijoin", "order", "patch", "count", "sum", "min", "max", "mean", "p50", "p95", "p99"),
+        ),
+    },
     "lance.store": {
         "transactions": Excuse("notyet", "A commit of Lance is about one table, so it compares and sets."),
         **_same(

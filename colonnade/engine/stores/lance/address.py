@@ -34,11 +34,15 @@ def open_lance(address: str) -> Store:
     parts = urlsplit(address)
     kind = parts.scheme.partition("+")[2]
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if kind == "db":
+        return _cloud(parts.hostname or "", options)
     if kind in OBJECT_STORES:
         return _remote(kind, address, options)
     if kind:
         known = ", ".join(f"lancedb+{each}://bucket/path" for each in OBJECT_STORES)
-        raise InvalidAddress(f"no Lance store is known for {parts.scheme}://; write lancedb:///path, or {known}")
+        raise InvalidAddress(
+            f"no Lance store is known for {parts.scheme}://; write lancedb:///path, lancedb+db://database, or {known}"
+        )
     if parts.netloc:
         raise InvalidAddress(f"a folder has no host: write lancedb:///{parts.netloc}{parts.path} (three slashes)")
     if options:
@@ -81,6 +85,27 @@ def _temporary() -> Store:
 def _delete(folder: str, made_by: int) -> None:
     if os.getpid() == made_by:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _cloud(database: str, options: Mapping[str, str]) -> Store:
+    """LanceDB Cloud or Enterprise. The key comes from ``LANCEDB_API_KEY`` unless it is given."""
+    known = ("api_key", "region", "host_override")
+    if unknown := sorted(set(options) - set(known)):
+        raise InvalidAddress(f"lancedb+db:// knows no option {unknown[0]!r}, only {', '.join(known)}")
+    key = options.get("api_key") or os.environ.get("LANCEDB_API_KEY", "")
+    if not database or not key:
+        raise InvalidAddress(
+            "LanceDB Cloud needs a database and a key: lancedb+db://database, with LANCEDB_API_KEY in the environment"
+        )
+    try:
+        import lancedb
+    except ImportError:
+        raise MissingExtra("LanceDB Cloud", "lance-cloud") from None
+    from colonnade.engine.stores.lance.cloud import LanceCloudStore
+
+    others = {name: value for name, value in options.items() if name != "api_key"}
+    connection = lancedb.connect(f"db://{database}", api_key=key, **others)  # type: ignore[arg-type]
+    return LanceCloudStore(connection, f"lancedb+db://{database}", (key,))
 
 
 def _remote(kind: str, address: str, options: Mapping[str, str]) -> Store:

@@ -124,7 +124,7 @@ class Datasets:
                 empty, self.uri(table), mode="create", storage_options=self.options, session=self.session
             )
         except OSError as error:
-            if "exists" not in str(error):
+            if "already exists" not in str(error) and "commit conflict" not in str(error):
                 raise
             return self.latest(table)  # somebody else was faster
         self._known[table.name] = made
