@@ -6,12 +6,17 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import colonnade
 from colonnade.engine.plan import Scan
+from colonnade.engine.stores.lance import upkeep
 from colonnade.schemas import MESSAGES, SPANS
 
 SECONDS = float(os.environ.get("COLONNADE_LANCE_SOAK", "6"))
@@ -64,6 +69,33 @@ def test_four_processes_lose_nothing_and_duplicate_nothing(tmp_path: Path) -> No
         look(store, reports)
         store.optimize()
         look(store, reports)
+
+
+def test_neither_do_they_while_it_is_tidied_all_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Versions are kept for a moment only, but for longer than a read takes.
+    monkeypatch.setattr(upkeep, "KEPT", timedelta(seconds=30))
+    address = f"lancedb:///{tmp_path / 'agent'}"
+    done: list[str] = []
+    over = threading.Event()
+
+    def tidy() -> None:
+        with colonnade.open(address) as store:
+            while not over.wait(0.05):
+                done.extend(store.optimize())
+
+    thread = threading.Thread(target=tidy)
+    thread.start()
+    try:
+        reports = written(address)
+    finally:
+        over.set()
+        thread.join()
+    assert sum("Compacted 0" not in each for each in done) > 2, done
+    with colonnade.open(address) as store:
+        look(store, reports)
+        for report, name in zip(reports, NAMES, strict=True):  # through indexes, some of them made meanwhile
+            last = store.observability.get_trace(trace_id=f"{name}-{report['rounds'] - 1}")
+            assert last is not None and len(last["spans"]) == 5
 
 
 def test_neither_do_they_in_an_object_store(bucket: str) -> None:
