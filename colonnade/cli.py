@@ -305,11 +305,12 @@ def export(
 
 @app.command
 def optimize(store: Store, /) -> None:
-    """Seal the logs of an embedded folder into segments and merge small ones, now instead of in the background."""
-    if not Path(store).is_dir():
-        raise InvalidInput(f"{store} is no embedded folder, and only those are optimized")
-    with colonnade.open(store) as opened:
-        print(*opened.optimize(), sep="\n")
+    """Do now what is else done in the background: seal and merge a folder's logs, compact and index Lance files."""
+    with changing(store) as opened:
+        done = opened.optimize()
+    if not done:
+        raise InvalidInput(f"{store} is no embedded folder and no Lance store, and only those are optimized")
+    print(*done, sep="\n")
 
 
 @app.command

@@ -33,10 +33,11 @@ def changing(address: str) -> Iterator[colonnade.Storage]:
 
 def _to_read(address: str) -> str:
     scheme, is_url, rest = address.partition(":///")
-    if address == ":memory:" or ("://" in address and scheme not in ("duckdb", "sqlite")):
+    if address == ":memory:" or ("://" in address and scheme not in ("duckdb", "sqlite", "lancedb")):
         return address
     path = Path(unquote(rest.partition("?")[0])) if is_url else Path(address).expanduser()
-    if not path.exists() or (path.is_dir() and not (path / "store.json").exists()):
+    sign = "spans.lance" if scheme == "lancedb" else "store.json"
+    if not path.exists() or (path.is_dir() and not (path / sign).exists()):
         raise NotFound(f"there is no store at {address}")
     if not path.is_file() or scheme == "sqlite" or "read_only=" in rest:
         return address

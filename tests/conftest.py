@@ -68,11 +68,12 @@ def clickhouse_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lis
 STORES = ("memory-sync", "memory-async", "duckdb-sync", "duckdb-async", "embedded-sync")
 """What every domain example runs on: two stores in both colours, and the embedded folder."""
 
-SERVERS = ("clickhouse-sync", "clickhouse-async")
-"""What every domain example also runs on, but no property: each change is some milliseconds away."""
+SLOWER = ("lance-sync", "clickhouse-async")
+"""What every domain example also runs on, but no property: each change takes some milliseconds."""
 
 ACCUMULATING = ("observability", "scores", "evals", "lookups", "usage", "results", "bad_input")
-"""Modules about what accumulates. They also run on ``sealed``: an embedded folder where every write is sealed."""
+"""Modules about what accumulates. They also run on ``sealed``, an embedded folder where every write is sealed, and on
+ClickHouse in its other colour."""
 
 
 @pytest.fixture(scope="session")
@@ -83,11 +84,20 @@ def empty_duckdb(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def empty_lance(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new Lance store, made once."""
+    path = tmp_path_factory.mktemp("empty") / "lance"
+    colonnade.open(f"lancedb:///{path}").close()
+    return path
+
+
 def _open(store: str, colour: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     address = {
         "memory": ":memory:",
         "duckdb": f"duckdb:///{folder / 'store.duckdb'}",
         "embedded": str(folder / "agent"),
+        "lance": f"lancedb:///{folder / 'lance'}",
         "sealed": str(folder / "agent"),
     }[store]
     opened = _opened(address, colour)
@@ -117,13 +127,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         # A property's hundreds of examples would each be sealed many times; the conformance machine does that job.
         example = not hasattr(metafunc.function, "hypothesis")
         accumulates = example and any(word in metafunc.module.__name__ for word in ACCUMULATING)
-        stores = (*STORES, *(SERVERS if example else ()), *(("sealed-sync",) if accumulates else ()))
+        stores = (*STORES, *(SLOWER if example else ()), *(("sealed-sync", "clickhouse-sync") if accumulates else ()))
         metafunc.parametrize("storage", stores, indirect=True)
 
 
 @pytest.fixture
 def storage(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_duckdb: Path
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    empty_duckdb: Path,
+    empty_lance: Path,
 ) -> Iterator[Any]:
     """An empty storage: each store in both colours, behind the same blocking face."""
     store, colour = request.param.split("-")
@@ -136,6 +150,8 @@ def storage(
         opened.close()
         server.command("TRUNCATE ALL TABLES FROM tested")
         return
+    if store == "lance":
+        shutil.copytree(empty_lance, tmp_path / "lance")
     opened = _open(store, colour, tmp_path, monkeypatch)
     yield opened
     opened.close()

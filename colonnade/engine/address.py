@@ -132,6 +132,12 @@ def store_at(address: str, *, durability: Durability | None = None, awaited: boo
         return _sqlite(address, given)
     if scheme in ("clickhouse", "clickhouses"):
         return _clickhouse(address, given, awaited=awaited)
+    if scheme.partition("+")[0] == "lancedb":
+        if given:
+            raise InvalidAddress("lancedb:// stores do not have the choice of durability")
+        from colonnade.engine.stores.lance.address import open_lance
+
+        return open_lance(address)
     from importlib.metadata import entry_points  # a fifth of what `import colonnade` may cost
 
     for found in entry_points(group="colonnade.stores", name=scheme):

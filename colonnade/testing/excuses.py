@@ -59,6 +59,29 @@ EXCUSES: Final[Mapping[str, Mapping[str, Excuse]]] = {
             "Theirs are experimental, need a Keeper and end at one server; so each write is one statement.",
         ),
     },
+    "lance.cloud": {
+        "transactions": Excuse("notyet", "Neither LanceDB nor its service has transactions."),
+        "compare_and_set": Excuse("notyet", "A merge in LanceDB cannot be made to fail where rows have changed."),
+        **_same(
+            Excuse("notyet", "Lance's functions tell no JSON number from a text: rows are scanned and compared."),
+            *("json_equal", "json_has"),
+        ),
+        **_same(
+            Excuse("notimpl", "The service is asked for little, since none was there to be tested with."),
+            *("semijoin", "order", "patch", "count", "sum", "min", "max", "mean", "p50", "p95", "p99"),
+        ),
+    },
+    "lance.store": {
+        "transactions": Excuse("notyet", "A commit of Lance is about one table, so it compares and sets."),
+        **_same(
+            Excuse("notyet", "Lance's functions tell no JSON number from a text: rows are scanned and compared."),
+            *("json_equal", "json_has"),
+        ),
+        "semijoin": Excuse("notimpl", "The inner scan is answered first and its values become a one-of."),
+        "patch": Excuse(
+            "never", "Nothing is changed in place: an update is a later copy, which is what scan and put make of it."
+        ),
+    },
     "embedded.columnar": {
         "transactions": Excuse(
             "notimpl", "Each write is one frame of a log; frames of several are not joined, so it compares and sets."

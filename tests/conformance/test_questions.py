@@ -19,7 +19,7 @@ from colonnade.schemas import SCORES, THREADS
 from colonnade.testing.colours import Awaited
 from colonnade.testing.questions import QUESTIONS, Question, ask, load
 
-STORES = ("memory", "duckdb", "sqlite", "embedded", "sealed", "clickhouse")
+STORES = ("memory", "duckdb", "sqlite", "embedded", "sealed", "clickhouse", "lance")
 
 
 @pytest.fixture(scope="module", params=[f"{store}-{colour}" for store in STORES for colour in ("sync", "async")])
@@ -33,6 +33,7 @@ def loaded(
         "memory": ":memory:",
         "duckdb": f"duckdb:///{folder / 'store.duckdb'}",
         "sqlite": f"sqlite:///{folder / 'store.sqlite'}",
+        "lance": f"lancedb:///{folder / 'agent'}",
     }.get(store, str(folder / "agent"))
     if store == "clickhouse":
         address = request.getfixturevalue("clickhouse").address(f"questions_{colour}")

@@ -5,7 +5,6 @@ They are ``flock``s, so the end of a process by any means gives them back.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -13,8 +12,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from colonnade.engine.forking import survives_forks
+from colonnade.engine.lock_file import LockFile
 from colonnade.errors import StoreLocked
+
+__all__ = ["Gate", "LockFile", "holders", "is_locked", "locked_by"]
 
 PATIENCE: Final = 30.0
 """Seconds to wait for the gate."""
@@ -22,52 +23,6 @@ _PAUSE: Final = 0.0005
 _VERSION_BYTES: Final = 8
 _NO_VERSION: Final = 2**62
 """What is at least this is no time that any clock has shown: the file is damaged."""
-
-
-class LockFile:
-    """An open file to be locked; children do not keep its lock alive."""
-
-    def __init__(self, path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> None:
-        self.descriptor = os.open(path, flags | os.O_CLOEXEC, 0o644)
-        survives_forks(self)
-
-    def try_lock(self, *, alone: bool) -> bool:
-        """Lock it, alone or shared; ``False`` where others are in the way."""
-        try:
-            fcntl.flock(self.descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def unlock(self) -> None:
-        """Give the lock back."""
-        fcntl.flock(self.descriptor, fcntl.LOCK_UN)
-
-    def close(self) -> None:
-        """Give the lock back and close the file."""
-        if self.descriptor >= 0:
-            self.unlock()
-            self._let_go()
-
-    def _let_go(self) -> None:
-        descriptor, self.descriptor = self.descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
-
-    def __del__(self) -> None:
-        with suppress(OSError, AttributeError):
-            self._let_go()
-
-    def before_fork(self) -> None:
-        """Nothing: the lock stays."""
-
-    def after_fork_in_parent(self) -> None:
-        """Nothing: the lock stays."""
-
-    def after_fork_in_child(self) -> None:
-        """Close the child's copy, which leaves the parent its lock."""
-        with suppress(OSError):
-            self._let_go()
 
 
 class Gate:

@@ -1,0 +1,184 @@
+"""Upkeep: what keeps reads fast, done in the background and by ``optimize``.
+
+Small fragments are compacted, rows that no index knows yet are added to the indexes, and versions that nobody reads any
+more are deleted. Compaction has the turn of its table, so that it cannot be overtaken for ever; indexes are made beside
+all writes.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+import weakref
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from colonnade.engine.forking import survives_forks
+from colonnade.engine.stores.lance.commits import FRAGMENT_ROWS
+from colonnade.engine.stores.lance.tables import Datasets, indexes
+from colonnade.engine.stores.lance.turns import Turns
+from colonnade.errors import ColonnadeError
+from colonnade.schemas.table import Table
+
+_LOG: Final = logging.getLogger("colonnade")
+_INTERVAL: Final = 2.0
+"""Seconds at least between two looks for something to do."""
+UNINDEXED: Final = 65_536
+"""So many rows are searched without an index before they are added to it."""
+FRAGMENTS: Final = 24
+"""So many fragments that are not full are left alone."""
+DELETED: Final = 0.1
+"""The part of a fragment's rows that may be deleted before it is written anew."""
+VERSIONS: Final = 200
+"""So many versions are left alone."""
+KEPT: Final = timedelta(minutes=10)
+"""For so long a version is kept, for those who read it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tidied:
+    """What was done: fragments that were compacted, rows that were added to indexes, versions that were deleted."""
+
+    compacted: int = 0
+    indexed: int = 0
+    versions: int = 0
+
+    def __add__(self, other: Tidied) -> Tidied:
+        return Tidied(self.compacted + other.compacted, self.indexed + other.indexed, self.versions + other.versions)
+
+    def __str__(self) -> str:
+        return (
+            f"Compacted {self.compacted:,} fragments, indexed {self.indexed:,} rows, "
+            f"deleted {self.versions:,} old versions."
+        )
+
+
+class Upkeep:
+    """The upkeep of one store, in a background thread that begins with the first write."""
+
+    def __init__(self, datasets: Datasets, turns: Turns) -> None:
+        self._datasets = datasets
+        self._turns = turns
+        self._begin()
+        survives_forks(self)
+        atexit.register(_stop, weakref.ref(self))  # a daemon thread that is cut off takes the process down with it
+
+    def _begin(self) -> None:
+        self._stopped = threading.Event()
+        self._wake = threading.Event()
+        self._round = threading.Lock()
+        self._touched: set[Table] = set()
+        self._thread: threading.Thread | None = None
+
+    def hurry(self, table: Table) -> None:
+        """A table was written to."""
+        self._touched.add(table)
+        if self._thread is None and not self._stopped.is_set():
+            self._thread = threading.Thread(target=self._run, name="colonnade-upkeep", daemon=True)
+            self._thread.start()
+        self._wake.set()
+
+    def _run(self) -> None:
+        said = None
+        while not self._stopped.is_set():
+            self._wake.wait()
+            self._wake.clear()
+            touched, self._touched = self._touched, set()
+            try:
+                self.round(touched)
+                said = None
+            except Exception as error:  # reported once, tried again with the next write, and never the agent's end
+                if said != str(error):
+                    said = str(error)
+                    known = isinstance(error, (ColonnadeError, OSError, ValueError))
+                    what = "upkeep of %s, to be tried again: %s"
+                    _LOG.warning(what, self._datasets.label, error, exc_info=None if known else error)
+            self._stopped.wait(_INTERVAL)
+
+    def round(self, tables: Iterable[Table], *, force: bool = False) -> Tidied:
+        """Do what is due for some tables, or with ``force`` whatever can be done."""
+        done = Tidied()
+        with self._round:
+            for table in tables:
+                if self._stopped.is_set():
+                    break
+                done += self._tidy(table, force=force)
+        return done
+
+    def _tidy(self, table: Table, *, force: bool) -> Tidied:
+        compacted = self._compact(table, force=force)
+        indexed = self._index(table, force=force)
+        versions = self._clean(table, force=force)
+        return Tidied(compacted, indexed, versions)
+
+    def _compact(self, table: Table, *, force: bool) -> int:
+        fragments = [each.metadata for each in self._datasets.latest(table).get_fragments()]
+        small = sum(each.physical_rows < FRAGMENT_ROWS // 2 for each in fragments)
+        holed = sum(each.num_deletions > DELETED * each.physical_rows for each in fragments)
+        if small + holed < (2 if force else FRAGMENTS) and not (force and holed):
+            return 0
+        with self._turns.of(table.name):
+            metrics = self._datasets.changing(table).optimize.compact_files(
+                target_rows_per_fragment=FRAGMENT_ROWS, materialize_deletions_threshold=DELETED
+            )
+        return int(metrics.fragments_removed)
+
+    def _index(self, table: Table, *, force: bool) -> int:
+        dataset = self._datasets.changing(table)
+        rows = dataset.count_rows()
+        known = {index.field_names[0]: index for index in dataset.describe_indices()}
+        indexed = min((known[name].num_rows_indexed if name in known else 0 for name in indexes(table)), default=0)
+        unindexed = max(rows - indexed, 0)
+        if not rows or unindexed < (1 if force else UNINDEXED):
+            return 0
+        for column, kind in indexes(table).items():
+            if column not in known:
+                dataset.create_scalar_index(column, kind, name=f"{column}_idx", replace=False)
+                continue
+            deltas = dataset.stats.index_stats(known[column].name)["num_indexed_rows_per_delta"]
+            dataset.optimize.optimize_indices(
+                index_names=[known[column].name], num_indices_to_merge=_to_merge(deltas, unindexed)
+            )
+        return unindexed
+
+    def _clean(self, table: Table, *, force: bool) -> int:
+        dataset = self._datasets.latest(table)
+        if not force and dataset.version % VERSIONS >= 5:
+            return 0
+        return int(self._datasets.changing(table).cleanup_old_versions(older_than=KEPT).old_versions)
+
+    def stop(self) -> None:
+        """Let the step that runs come to its end."""
+        self._stopped.set()
+        self._wake.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def before_fork(self) -> None:
+        """Nothing: the thread stays with the parent."""
+
+    def after_fork_in_parent(self) -> None:
+        """Nothing."""
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew."""
+        self._begin()
+
+
+def _to_merge(deltas: list[int], rows: int) -> int:
+    """How many of the last parts of an index are joined with what is added: those that are no larger."""
+    joined = 0
+    for part in reversed(deltas):
+        if part > rows:
+            break
+        rows += part
+        joined += 1
+    return joined
+
+
+def _stop(upkeep: weakref.ref[Upkeep]) -> None:
+    if (alive := upkeep()) is not None:
+        alive.stop()
