@@ -28,6 +28,7 @@ COMMANDS = (
     "sql",
     "export",
     "optimize",
+    "copy",
     "prune",
     "fsck",
     "conform",

@@ -13,12 +13,11 @@ import pyarrow as pa
 
 from colonnade.engine.plan import TRUE, Filter, Scan, between
 from colonnade.errors import InvalidInput
+from colonnade.queries.times import time_of
 from colonnade.schemas.table import Table
 
 FORMATS: Final = ("parquet", "arrow", "csv", "jsonl")
 """Formats by the file's ending; ``.arrow`` is the Arrow IPC file format (Feather)."""
-
-_TIME: Final = {"spans": "startedAt", "evals": "created_at", "traces": "createdAt"}
 
 
 def export_plan(
@@ -35,7 +34,7 @@ def export_plan(
     """
     named = None if columns is None else tuple(table.column(name).name for name in columns)
     chosen = table.light if named is None and light else named
-    when = _TIME.get(table.name, "createdAt")
+    when = time_of(table)
     where: Filter = TRUE if since is None and until is None else between(when, since, until, end_exclusive=True)
     return Scan(table, where, columns=chosen)
 
