@@ -216,7 +216,15 @@ def test_a_checksum_does_not_depend_on_how_a_store_spells_a_value() -> None:
     assert canonical(b'{"b": 1, "a": [1.50, "\\u00e9"]}') == canonical('{"a":[1.5,"\xe9"],"b":1}'.encode())
     assert canonical(b'{"a":18446744073709551616}') != canonical(b'{"a":18446744073709551617}')
     assert canonical(b"no JSON") == b"no JSON"
-    record: dict[str, Any] = {"id": "s", "scorerId": "s", "runId": "r", "source": "LIVE", "scorer": {}, "input": {}, "output": {}}
+    record: dict[str, Any] = {
+        "id": "s",
+        "scorerId": "s",
+        "runId": "r",
+        "source": "LIVE",
+        "scorer": {},
+        "input": {},
+        "output": {},
+    }
     record |= {"createdAt": NOON, "updatedAt": NOON}
     plus, minus, other = (digests(SCORES, encode(SCORES, [record | {"score": score}])) for score in (0.0, -0.0, 1e-300))
     assert plus == minus != other
