@@ -29,6 +29,7 @@ COMMANDS = (
     "export",
     "optimize",
     "copy",
+    "search",
     "prune",
     "fsck",
     "conform",

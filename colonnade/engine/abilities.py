@@ -18,6 +18,7 @@ from colonnade.engine.plan import (
     Among,
     And,
     At,
+    Contains,
     Delete,
     Filter,
     Is,
@@ -29,6 +30,7 @@ from colonnade.engine.plan import (
     Plan,
     Put,
     Scan,
+    Search,
     Summarize,
 )
 from colonnade.errors import Unsupported
@@ -50,6 +52,8 @@ class Abilities:
     """``Is(At(...), "=" | "!=", text | number | boolean)`` and ``Null(At(...))``."""
     json_has: bool = False
     """``Is(At(...), "has", text)``."""
+    contains: bool = False
+    """``Contains``."""
     semijoin: bool = False
     """``Among`` over another table of the same store."""
     order: bool = False
@@ -60,6 +64,8 @@ class Abilities:
     """``Patch`` by a native filter."""
     delete: bool = False
     """``Delete`` by a native filter."""
+    search: bool = False
+    """``Search``, by an index of words: the store gives rows that may be among the best, which are ranked above it."""
 
 
 Route = Callable[[Table], Any]
@@ -110,6 +116,13 @@ def _perform(plan: Plan, route: Route) -> Native:
                 return (yield store, replace(plan, where=pushed))
             keys = yield from _scan(Scan(plan.table, columns=plan.table.key), pushed, rest, store)
             return (yield store, Delete(plan.table, by_key(plan.table, keys))) if keys.num_rows else 0
+        case Search():
+            from colonnade.engine import searching
+
+            if rest == TRUE and store.abilities.search:
+                return (yield from searching.native(replace(plan, where=pushed), store))
+            whole = replace(plan, where=pushed & rest)
+            return (yield from searching.scanned(whole, store.abilities, lambda scan: _perform(scan, route)))
 
 
 def _scan(plan: Scan, pushed: Filter, rest: Filter, store: Any) -> Native:
@@ -167,6 +180,8 @@ def can_push(filter: Filter, abilities: Abilities) -> bool:
             return abilities.json_equal and _plain_path(place)
         case Is() | OneOf() | Null():
             return abilities.filters
+        case Contains():
+            return abilities.contains
         case Not(of):
             return abilities.filters and can_push(of, abilities)
         case And(parts) | Or(parts):
@@ -230,7 +245,8 @@ def _read_through(plan: Plan, route: Route) -> Native:
         case Summarize():
             answer = yield from _perform(_over_origin(plan), route)
             return answer.rename_columns(plan.names)
-    raise Unsupported(f"{plan.table.name} is a reading of {plan.table.facts.reading_of}: write that instead")
+    other = "search" if isinstance(plan, Search) else "write"
+    raise Unsupported(f"{plan.table.name} is a reading of {plan.table.facts.reading_of}: {other} that instead")
 
 
 def by_key(table: Table, keys: pa.Table) -> Filter:

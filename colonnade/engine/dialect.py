@@ -68,6 +68,8 @@ class Dialect:
     """How a query stands within IN."""
     array: str | None = None
     """Condition that ``{column}`` is one of a bound array; without it every value is bound by itself."""
+    contains: str | None = None
+    """Condition that ``{column}`` matches ``{pattern}`` (RE2), or has ``{text}`` in lower case; either is bound."""
     only_identifiers_indexed: bool = False
     """Whether only look-ups by an identifier get an index, of that one column."""
     view: str = "CREATE VIEW IF NOT EXISTS"
@@ -140,6 +142,7 @@ DUCKDB: Final = Dialect(
         "p99": "quantile_cont({column}, 0.99)",
     },
     array="{column} IN (SELECT unnest({values}))",
+    contains="regexp_matches({column}, {pattern})",
     # Zone maps and the engine's own top-N serve newest-first by name, scope and type: an ART index is never used there,
     # and every checkpoint writes it anew.
     only_identifiers_indexed=True,
@@ -191,6 +194,7 @@ SQLITE: Final = Dialect(
     # table has just deleted.
     among="SELECT DISTINCT * FROM ({inner})",
     array="{column} IN (SELECT value FROM json_each({values}))",
+    contains="contains_alike({column}, {text})",  # a function of ours: SQLite knows the case of ASCII letters only
     suffix=" STRICT",
 )
 

@@ -12,6 +12,7 @@ from colonnade.engine.plan import (
     At,
     Bucket,
     Comparison,
+    Contains,
     Delete,
     Filter,
     Function,
@@ -24,15 +25,17 @@ from colonnade.engine.plan import (
     Plan,
     Put,
     Scan,
+    Search,
     Summarize,
     each_leaf,
 )
 from colonnade.errors import InvalidInput
 from colonnade.schemas.check import check
 from colonnade.schemas.kinds import NUMERIC
-from colonnade.schemas.payloads import from_json, to_json
+from colonnade.schemas.payloads import escape_text, from_json, to_json
 from colonnade.schemas.records import spell_value
 from colonnade.schemas.table import Table
+from colonnade.schemas.words import words
 
 P = TypeVar("P", Scan, Summarize)
 
@@ -55,6 +58,8 @@ def normalize(plan: Plan) -> Plan:
         case Summarize():
             _summary(plan)
             return replace(plan, where=_filter(plan.where, table))
+        case Search():
+            return replace(_search(plan), where=_filter(plan.where, table))
     raise InvalidInput(f"{type(plan).__name__} is no plan")
 
 
@@ -67,6 +72,21 @@ def _scan(plan: Scan) -> Scan:
     if len(set(plan.projection)) != len(plan.projection) or not plan.projection:
         raise InvalidInput("a scan gives at least one column, and each only once")
     return plan.but(where=_filter(plan.where, table))
+
+
+def _search(plan: Search) -> Search:
+    for name in plan.columns:
+        _text_column(plan.table, name)
+    if not plan.columns or not plan.words or any(words(word) != [word] for word in plan.words):
+        raise InvalidInput(f"a search needs columns and words in lower case, such as 'refund', not {plan.words!r:.80}")
+    if plan.limit < 0:
+        raise InvalidInput(f"limit must be >= 0, not {plan.limit}")
+    return replace(plan, words=tuple(dict.fromkeys(plan.words)), columns=tuple(dict.fromkeys(plan.columns)))
+
+
+def _text_column(table: Table, name: str) -> None:
+    if (kind := table.column(name).kind.name) not in ("text", "json"):
+        raise InvalidInput(f"{name} of {table.name} is {kind}, and only text and JSON hold words")
 
 
 def _values(plan: Patch, table: Table) -> dict[str, object]:
@@ -127,6 +147,11 @@ def _leaf(filter: Filter, table: Table) -> Filter:
         case OneOf(name, values):
             table.column(name)
             return OneOf(name, tuple(spell_value(table, name, value) for value in values))
+        case Contains(name, text):
+            _text_column(table, name)
+            if not isinstance(text, str) or not text:
+                raise InvalidInput(f"to be contained in {name} takes some text, not {text!r:.80}")
+            return Contains(name, escape_text(text))
         case Among(name, scan, of):
             if table.column(name).kind != scan.table.column(of).kind:
                 raise InvalidInput(f"{name} and {of} are of different kinds")
@@ -150,7 +175,7 @@ def named_columns(filter: Filter) -> set[str]:
     match filter:
         case Is(place) | Null(place):
             return {place.column if isinstance(place, At) else place}
-        case OneOf(name) | Among(name):
+        case OneOf(name) | Among(name) | Contains(name):
             return {name}
         case Not(of):
             return named_columns(of)
@@ -194,6 +219,8 @@ def _rename(filter: Filter, to: Callable[[str], str]) -> Filter:
             return Null(to(name))
         case OneOf(name, values):
             return OneOf(to(name), values)
+        case Contains(name, text):
+            return Contains(to(name), text)
         case Among(name, scan, of):
             return Among(to(name), scan, of)
     return filter

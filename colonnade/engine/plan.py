@@ -93,6 +93,14 @@ class Null(Filter):
 
 
 @dataclass(frozen=True, slots=True)
+class Contains(Filter):
+    """Whether a text or JSON column, as it is stored, has a text in it, letters of either case alike (``words``)."""
+
+    column: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Not(Filter):
     """The opposite; null stays null."""
 
@@ -274,14 +282,30 @@ class Delete:
     where: Filter
 
 
-Plan = Put | Patch | Scan | Summarize | Delete
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Rows that hold words, best first: all of the words among their columns, or with ``some`` at least one.
+
+    Answers the key, ``score``, and the ``column`` and ``snippet`` where the words are. ``searching`` defines how rows
+    are ranked, the same on every store.
+    """
+
+    table: Table
+    words: tuple[str, ...]
+    columns: tuple[str, ...]
+    where: Filter = TRUE
+    limit: int = 10
+    some: bool = False
+
+
+Plan = Put | Patch | Scan | Summarize | Delete | Search
 
 R = TypeVar("R")
 Steps = Generator[Plan, Any, R]
 """What domain operations and questions are: they yield plans and are sent the answers."""
 
 
-def rows(plan: Scan | Summarize) -> Steps[pa.Table]:
+def rows(plan: Scan | Summarize | Search) -> Steps[pa.Table]:
     """Ask for rows, typed: ``found = yield from rows(Scan(...))``."""
     answer: pa.Table = yield plan
     return answer

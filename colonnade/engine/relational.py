@@ -19,6 +19,7 @@ from colonnade.engine.plan import (
     And,
     At,
     Bucket,
+    Contains,
     Delete,
     Filter,
     Is,
@@ -34,6 +35,7 @@ from colonnade.engine.plan import (
 from colonnade.schemas import table_named
 from colonnade.schemas.payloads import escape_text
 from colonnade.schemas.table import Table
+from colonnade.schemas.words import lower, pattern
 
 INLINE = 64
 """Up to so many values of a one-of are bound one by one, which lets a store prune by them; more go as one array."""
@@ -125,6 +127,11 @@ class Renderer:
                 if scan.table.columns[of].nullable:  # one null would make every row that is not found unknown
                     inner = f"SELECT {ident(of)} FROM ({inner}) AS found WHERE {ident(of)} IS NOT NULL"
                 return f"{ident(name)} IN ({self._dialect.among.replace('{inner}', inner)})"
+            case Contains(name, text):
+                if self._dialect.contains is None:
+                    raise TypeError(f"{self._dialect.name} does not look for texts")
+                gaps = {"pattern": lambda: self._bind(pattern(text)), "text": lambda: self._bind(lower(text))}
+                return self._fill(self._dialect.contains, column=ident(name), **gaps)
             case Null(At() as place):
                 spelling, kind = self._place(place)
                 return f"coalesce({kind()}, '{spelling.null}') = '{spelling.null}'"

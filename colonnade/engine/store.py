@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from colonnade.engine.abilities import Abilities, Route, native_scan, perform
 from colonnade.engine.operation import Guard, Natives, expand
-from colonnade.engine.plan import Delete, Patch, Plan, Put, Scan, Steps, Summarize
+from colonnade.engine.plan import Delete, Patch, Plan, Put, Scan, Search, Steps, Summarize
 from colonnade.engine.running import Engine, Query
 from colonnade.errors import Conflict, Unsupported
 from colonnade.schemas.table import Table
@@ -78,6 +78,14 @@ class Store:
         """Groups and measures, sorted by group."""
         raise Unsupported(f"{self} does not summarize")
 
+    def search(self, plan: Search) -> pa.Table:
+        """The ``searching.needed`` columns of rows that hold the words, best first, ``limit`` at most.
+
+        They are looked at and ranked again above the store. So rows too many do no harm; but all rows are given, where
+        they are fewer than ``limit``.
+        """
+        raise Unsupported(f"{self} does not search")
+
     def transaction(self) -> AbstractContextManager[Store]:
         """A session in which plans are one: committed at its end, undone on an error; ``Conflict`` if others won."""
         raise Unsupported(f"{self} has no transactions")
@@ -93,6 +101,8 @@ class Store:
                 return self.scan(plan)
             case Summarize():
                 return self.summarize(plan)
+            case Search():
+                return self.search(plan)
             case Put():
                 return self.put(plan)
             case Patch():

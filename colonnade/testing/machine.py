@@ -10,6 +10,7 @@ from __future__ import annotations
 import unittest
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from math import isclose
 from typing import Any, ClassVar, Final
 
 import pyarrow as pa
@@ -26,6 +27,7 @@ from colonnade.engine.plan import (
     Plan,
     Put,
     Scan,
+    Search,
     Steps,
     Summarize,
 )
@@ -235,6 +237,15 @@ def _machine(storage: Any, tables: tuple[Table, ...], excused: frozenset[str]) -
                 raise
             agree(plan, answer, expected)
 
+        @rule(plan=over(plans.searches, stored, tables))
+        def search(self, plan: Search) -> None:
+            answer, expected = storage.execute(plan), self.reference.search(plan)
+            assert answer.column_names == [*plan.table.key, "score", "column", "snippet"], answer.column_names
+            found = answer.drop_columns(["snippet"]).to_pylist()
+            assert _without_scores(found) == _without_scores(expected), f"{found}\nis not\n{expected}"
+            for here, there in zip(found, expected, strict=True):
+                assert isclose(here["score"], there["score"], abs_tol=1e-8), f"{here}\nis not\n{there}"
+
         @rule(plan=puts, spoilt=st.sampled_from(("not", "not", "gone", "incoming")), places=st.sets(st.integers(0, 45)))
         def compare_and_set(self, plan: Put, spoilt: str, places: set[int]) -> None:
             table = plan.table
@@ -311,6 +322,10 @@ def _machine(storage: Any, tables: tuple[Table, ...], excused: frozenset[str]) -
             self.holds_what_the_reference_holds()
 
     return Conformance
+
+
+def _without_scores(rows: list[Row]) -> list[Row]:
+    return [{name: value for name, value in row.items() if name != "score"} for row in rows]
 
 
 @st.composite

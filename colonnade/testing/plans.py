@@ -23,6 +23,7 @@ from colonnade.engine.plan import (
     At,
     Bucket,
     Comparison,
+    Contains,
     Delete,
     Filter,
     Function,
@@ -37,6 +38,7 @@ from colonnade.engine.plan import (
     Plan,
     Put,
     Scan,
+    Search,
     Summarize,
 )
 from colonnade.schemas.kinds import NUMERIC, Column
@@ -54,6 +56,8 @@ _FUNCTIONS: Final[SearchStrategy[Function]] = st.sampled_from(("sum", "sum", "me
 _LIMITS: Final = st.none() | st.integers(0, 8)
 _OFFSETS: Final = st.just(0) | st.integers(0, 3)
 _SEEDS: Final = st.none() | st.integers(0, 63)
+_PARTS: Final = ("a", "A", "hi", "100%", "1_0", "x' OR", "\\", '"a"', "\xe9", "\xc9", "\u05d0", "slash", "\0", ".", "K")
+WORDS: Final = ("a", "hi", "100", "0", "x", "or", "where", "back", "slash", "cut", "null", "\xe9", "nowhere")
 _WIDTHS: Final = (timedelta(seconds=1), timedelta(hours=1), timedelta(days=1), timedelta(days=7))
 
 
@@ -140,6 +144,8 @@ def leaves(draw: DrawFn, table: Table) -> Filter:
     kind = draw(st.sampled_from(range(10)))
     if kind == 0:
         return Null(column.name)
+    if kind == 9 and column.kind.name in ("text", "json"):
+        return Contains(column.name, draw(st.sampled_from(_PARTS)))
     if column.kind.name == "json":
         place = At(column.name, draw(st.sampled_from(PATHS)))
         if kind == 1:
@@ -208,6 +214,21 @@ def summaries(draw: DrawFn, table: Table, others: tuple[Table, ...] = ()) -> Sum
         by[name] = Bucket(name, draw(st.sampled_from(_WIDTHS))) if moment and draw(st.booleans()) else name
     measures = {each.name: each for each in draw(st.lists(_measures(table), min_size=1, max_size=4))}
     return Summarize(table, tuple(by.values()), tuple(measures.values()), draw(filters(table, others)))
+
+
+@cache
+@st.composite
+def searches(draw: DrawFn, table: Table, others: tuple[Table, ...] = ()) -> Search:
+    """Searches for one to three words."""
+    columns = st.sampled_from([column.name for column in _columns(table, "text", "json")])
+    return Search(
+        table,
+        tuple(draw(st.lists(st.sampled_from(WORDS), min_size=1, max_size=3))),
+        tuple(draw(st.lists(columns, min_size=1, max_size=3))),
+        draw(filters(table, others)),
+        limit=draw(st.integers(0, 8)),
+        some=draw(st.booleans()),
+    )
 
 
 @cache
@@ -282,6 +303,15 @@ def _refused(table: Table, data: pa.Table) -> Sequence[Plan]:
         Scan(table, columns=()),
         Scan(table, limit=-1),
         Scan(table, offset=-1),
+        Scan(table, Contains("nosuch", "a")),
+        Scan(table, Contains(naive, "a")),
+        Scan(table, Contains(key, "")),
+        Search(table, (), (key,)),
+        Search(table, ("two words",), (key,)),
+        Search(table, ("Upper",), (key,)),
+        Search(table, ("a",), ()),
+        Search(table, ("a",), (naive,)),
+        Search(table, ("a",), (key,), limit=-1),
         Summarize(table, by=("nosuch",)),
         Summarize(table, measures=()),
         Summarize(table, measures=(Measure("sum", key),)),

@@ -21,6 +21,7 @@ from colonnade.engine.plan import (
     And,
     At,
     Bucket,
+    Contains,
     Delete,
     Filter,
     Is,
@@ -33,13 +34,15 @@ from colonnade.engine.plan import (
     Patch,
     Put,
     Scan,
+    Search,
     Summarize,
 )
 from colonnade.errors import Conflict, InvalidInput
 from colonnade.schemas import table_named
-from colonnade.schemas.payloads import from_json, to_json
+from colonnade.schemas.payloads import escape_text, from_json, to_json
 from colonnade.schemas.records import spell_value
 from colonnade.schemas.table import Table
+from colonnade.testing.searched import in_lower_case, search
 
 Row = dict[str, Any]
 Test = Callable[[Row], bool | None]
@@ -116,6 +119,10 @@ class Reference:
             answer.append(found | {each.name: _measure(each, plan.table, rows) for each in plan.measures})
         return in_order(answer, tuple(Order(name) for name in names))
 
+    def search(self, plan: Search) -> list[Row]:
+        """The best rows in their order: key, score and column."""
+        return search(self._kept(plan), plan)
+
     def put(self, plan: Put) -> int:
         """Upsert; ``Conflict`` where ``expect`` is not what is stored."""
         rows = self._tables.setdefault(plan.table.name, {})
@@ -155,7 +162,7 @@ class Reference:
             del self._tables[plan.table.name][_key(plan.table, row)]
         return len(found)
 
-    def _kept(self, plan: Scan | Summarize | Patch | Delete) -> list[Row]:
+    def _kept(self, plan: Scan | Summarize | Search | Patch | Delete) -> list[Row]:
         holds = self._test(plan.where, plan.table)
         return [row for row in self.rows(plan.table) if holds(row)]
 
@@ -178,6 +185,9 @@ class Reference:
                 return lambda row: all(value is None for value in _steps(row[column], path))
             case Null(str() as name):
                 return lambda row: row[name] is None
+            case Contains(name, text):
+                part = in_lower_case(escape_text(text))
+                return lambda row: None if row[name] is None else part in in_lower_case(row[name])
             case Not(of):
                 inner = self._test(of, table)
                 return lambda row: _opposite(inner(row))

@@ -32,6 +32,7 @@ ABILITIES: Final = Abilities(
     filters=True,
     json_equal=True,
     json_has=True,
+    contains=True,
     semijoin=True,
     order=True,
     aggregates=frozenset(DUCKDB.functions or ()),

@@ -32,6 +32,7 @@ class MemoryStore(Store):
         filters=True,
         json_equal=True,
         json_has=True,
+        contains=True,
         order=True,
         aggregates=frozenset({"count", "sum", "min", "max", "mean", "p50", "p95", "p99"}),
         delete=True,

@@ -37,6 +37,7 @@ from colonnade.engine.store import Store
 from colonnade.errors import Conflict, InvalidAddress, NotAStore, SchemaTooNew, StoreClosed, StoreError, StoreReadOnly
 from colonnade.schemas import READINGS, STORED, VERSION
 from colonnade.schemas.table import Table
+from colonnade.schemas.words import lower
 
 Durability = Literal["process", "power"]
 """What an acknowledged write survives: the end of the process by any means, or the loss of power too."""
@@ -46,6 +47,7 @@ ABILITIES: Final = Abilities(
     filters=True,
     json_equal=True,
     json_has=True,
+    contains=True,
     semijoin=True,
     order=True,
     aggregates=frozenset(SQLITE.functions or ()),
@@ -188,6 +190,7 @@ class SQLiteStore(Store):
                 )
                 if not self._read_only:
                     _use_wal(connection)
+                connection.create_function("contains_alike", 2, _contains, deterministic=True)
                 connection.execute(f"PRAGMA synchronous = {'FULL' if self._durability == 'power' else 'NORMAL'}")
             self._local.connection, self._local.address = connection, address
             self._open.add(connection)
@@ -338,6 +341,10 @@ def bound(value: Any) -> Any:
         case list():
             return json.dumps([bound(item) for item in value], ensure_ascii=False)
     return value
+
+
+def _contains(stored: str | None, text: str) -> bool | None:
+    return None if stored is None else text in lower(stored)
 
 
 def _stored(data: pa.Table) -> pa.Table:
