@@ -22,6 +22,7 @@ from colonnade.engine.plan import (
     Delete,
     Filter,
     Is,
+    Nearest,
     Not,
     Null,
     OneOf,
@@ -64,6 +65,8 @@ class Abilities:
     """``Patch`` by a native filter."""
     delete: bool = False
     """``Delete`` by a native filter."""
+    nearest: bool = False
+    """``Nearest``: the store gives the nearest rows with their vectors, which are compared again above it."""
     search: bool = False
     """``Search``, by an index of words: the store gives rows that may be among the best, which are ranked above it."""
 
@@ -116,6 +119,13 @@ def _perform(plan: Plan, route: Route) -> Native:
                 return (yield store, replace(plan, where=pushed))
             keys = yield from _scan(Scan(plan.table, columns=plan.table.key), pushed, rest, store)
             return (yield store, Delete(plan.table, by_key(plan.table, keys))) if keys.num_rows else 0
+        case Nearest():
+            from colonnade.engine import neighbours
+
+            if rest == TRUE and store.abilities.nearest:
+                return (yield from neighbours.native(replace(plan, where=pushed), store))
+            near = replace(plan, where=pushed & rest)
+            return (yield from neighbours.scanned(near, store.abilities, lambda scan: _perform(scan, route)))
         case Search():
             from colonnade.engine import searching
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, TypeVar, get_args
@@ -17,6 +18,7 @@ from colonnade.engine.plan import (
     Filter,
     Function,
     Is,
+    Nearest,
     Not,
     Null,
     OneOf,
@@ -58,6 +60,8 @@ def normalize(plan: Plan) -> Plan:
         case Summarize():
             _summary(plan)
             return replace(plan, where=_filter(plan.where, table))
+        case Nearest():
+            return replace(_nearest(plan), where=_filter(plan.where, table))
         case Search():
             return replace(_search(plan), where=_filter(plan.where, table))
     raise InvalidInput(f"{type(plan).__name__} is no plan")
@@ -84,6 +88,21 @@ def _search(plan: Search) -> Search:
     return replace(plan, words=tuple(dict.fromkeys(plan.words)), columns=tuple(dict.fromkeys(plan.columns)))
 
 
+def _nearest(plan: Nearest) -> Nearest:
+    if plan.table.column(plan.column).kind.name != "vector":
+        raise InvalidInput(f"{plan.column} of {plan.table.name} is no vector")
+    try:
+        vector = tuple(array("f", spell_value(plan.table, plan.column, plan.vector)))  # as exact as those that are kept
+    except TypeError as error:
+        raise InvalidInput(f"{plan.table.name}: {plan.column} {error}") from None
+    if not any(vector):
+        raise InvalidInput("a vector of zeros points nowhere, so nothing is near to it")
+    if plan.k < 0:
+        raise InvalidInput(f"k must be >= 0, not {plan.k}")
+    _scan(Scan(plan.table, columns=plan.columns))
+    return replace(plan, vector=vector)
+
+
 def _text_column(table: Table, name: str) -> None:
     if (kind := table.column(name).kind.name) not in ("text", "json"):
         raise InvalidInput(f"{name} of {table.name} is {kind}, and only text and JSON hold words")
@@ -99,6 +118,8 @@ def _values(plan: Patch, table: Table) -> dict[str, object]:
         raise InvalidInput(f"{', '.join(sorted(kept))} of {table.name} is written once and cannot be changed")
     if table.facts.final in values and values[table.facts.final] is None:
         raise InvalidInput(f"{table.facts.final} of {table.name} ends a row and cannot be taken back")
+    if vectors := [name for name in values if table.columns[name].kind.name == "vector"]:
+        raise InvalidInput(f"{', '.join(vectors)} of {table.name} is a vector: put the whole row instead")
     if missing := [name for name, value in values.items() if value is None and not table.columns[name].nullable]:
         raise InvalidInput(f"{table.name}: {', '.join(missing)} cannot be null")
     return values

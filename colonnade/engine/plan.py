@@ -298,14 +298,35 @@ class Search:
     some: bool = False
 
 
-Plan = Put | Patch | Scan | Summarize | Delete | Search
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """The ``k`` rows whose vectors are nearest to one by their angle, nearest first; ties by key.
+
+    Answers ``columns`` and the ``similarity``: the cosine, from 1 (the same direction) to -1, to nine digits; 0 for
+    zeros. Vectors of other dimensions are passed over. ``neighbours`` computes it.
+    """
+
+    table: Table
+    column: str
+    vector: tuple[float, ...]
+    k: int = 10
+    where: Filter = TRUE
+    columns: tuple[str, ...] | None = None
+
+    @property
+    def projection(self) -> tuple[str, ...]:
+        """The columns that it gives, before the similarity."""
+        return tuple(self.table.columns) if self.columns is None else self.columns
+
+
+Plan = Put | Patch | Scan | Summarize | Delete | Search | Nearest
 
 R = TypeVar("R")
 Steps = Generator[Plan, Any, R]
 """What domain operations and questions are: they yield plans and are sent the answers."""
 
 
-def rows(plan: Scan | Summarize | Search) -> Steps[pa.Table]:
+def rows(plan: Scan | Summarize | Search | Nearest) -> Steps[pa.Table]:
     """Ask for rows, typed: ``found = yield from rows(Scan(...))``."""
     answer: pa.Table = yield plan
     return answer

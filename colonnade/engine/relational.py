@@ -23,6 +23,7 @@ from colonnade.engine.plan import (
     Delete,
     Filter,
     Is,
+    Nearest,
     Not,
     Null,
     OneOf,
@@ -200,6 +201,17 @@ class Renderer:
         inner = "*" if column is None else self._dialect.ident(column)
         return (self._dialect.functions or {})[function].format(column=inner)
 
+    def nearest(self, plan: Nearest, columns: Sequence[str]) -> Statement:
+        """``SELECT`` of columns, ordered by how near a vector is."""
+        ident, column = self._dialect.ident, self._dialect.ident(plan.column)
+        chosen = ", ".join(map(ident, columns))
+        same = f"{self._dialect.dimensions.format(column=column)} = {len(plan.vector)}"
+        where = f"{self._where(plan.where)} AND {same}" if plan.where != And(()) else f" WHERE {same}"
+        near = self._fill(self._dialect.nearest or "", column=column, vector=lambda: self._bind(list(plan.vector)))
+        order = ", ".join([f"{near} DESC", *map(ident, plan.table.key)])
+        sql = f"SELECT {chosen} FROM {self._source(plan.table)}{where} ORDER BY {order}"
+        return self._done(sql + self._dialect.page.format(limit=plan.k, offset=0))
+
     def patch(self, plan: Patch) -> Statement:
         """``UPDATE``."""
         changes = ", ".join(f"{self._dialect.ident(name)} = {self._bind(v)}" for name, v in plan.values.items())
@@ -263,7 +275,7 @@ def create_table(dialect: Dialect, table: Table) -> str:
     lines = []
     for column in table.columns.values():
         required = "" if column.nullable else " NOT NULL"
-        wide = dialect.payload if column.payload else ""
+        wide = dialect.payload if column.payload and column.kind.name != "vector" else ""
         lines.append(f"  {dialect.ident(column.name)} {dialect.type_of(column)}{required}{wide}")
     lines.append(f"  PRIMARY KEY ({', '.join(map(dialect.ident, table.key))})")
     return f"CREATE TABLE IF NOT EXISTS {dialect.table(table)} (\n" + ",\n".join(lines) + f"\n){dialect.suffix}"

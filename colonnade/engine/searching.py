@@ -27,6 +27,7 @@ import pyarrow as pa
 from colonnade.engine.abilities import Abilities, Native
 from colonnade.engine.plan import And, Contains, Filter, Is, Or, Scan, Search, after, asc, desc
 from colonnade.queries.times import time_of
+from colonnade.schemas.payloads import escape_text
 from colonnade.schemas.table import Table
 from colonnade.schemas.words import WORD, lower, text_of
 
@@ -79,7 +80,7 @@ def scanned(plan: Search, abilities: Abilities, perform: Callable[[Scan], Native
         last = tuple(page.column(term.column)[-1].as_py() for term in order)
         moment = last[0].astimezone(UTC)
         rest = where & Is(order[0].column, "<=", moment) & after(order, (moment, *last[1:]))
-        size = max(PAGE // 4, min(DEPTH, BYTES * size // max(page.nbytes, 1)))
+        size = max(PAGE // 4, 1, min(DEPTH, BYTES * size // max(page.nbytes, 1)))
     return _answer(plan, best)
 
 
@@ -155,7 +156,7 @@ def _answer(plan: Search, found: Iterable[Ranked]) -> pa.Table:
     fields += [pa.field("score", pa.float64()), pa.field("column", pa.string()), pa.field("snippet", pa.string())]
     columns["score"] = [each.score for each in best]
     columns["column"] = [each.column for each in best]
-    columns["snippet"] = [snippet(each.text, plan.words) for each in best]
+    columns["snippet"] = [escape_text(snippet(each.text, plan.words)) for each in best]
     return pa.table(columns, pa.schema(fields))
 
 
@@ -169,7 +170,8 @@ def snippet(text: str, words: Iterable[str]) -> str:
     best = max(groups, key=lambda group: len({each[0] for each in group}))
     start, end = (best[0].start(), best[-1].end()) if best else found[0].span()
     room = max(0, SNIPPET - (end - start))
-    first, last = max(0, start - room // 2), min(len(text), end + room - room // 2)
+    first = max(0, min(start - room // 2, len(text) - SNIPPET))
+    last = min(len(text), max(end, first + SNIPPET))
     if first and (blank := text.find(" ", first, start)) >= 0:
         first = blank + 1
     if last < len(text) and (blank := text.rfind(" ", end, last)) >= 0:

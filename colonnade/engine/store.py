@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from colonnade.engine.abilities import Abilities, Route, native_scan, perform
 from colonnade.engine.operation import Guard, Natives, expand
-from colonnade.engine.plan import Delete, Patch, Plan, Put, Scan, Search, Steps, Summarize
+from colonnade.engine.plan import Delete, Nearest, Patch, Plan, Put, Scan, Search, Steps, Summarize
 from colonnade.engine.running import Engine, Query
 from colonnade.errors import Conflict, Unsupported
 from colonnade.schemas.table import Table
@@ -78,6 +78,13 @@ class Store:
         """Groups and measures, sorted by group."""
         raise Unsupported(f"{self} does not summarize")
 
+    def nearest(self, plan: Nearest) -> pa.Table:
+        """The ``neighbours.needed`` columns of the nearest rows, ``k`` at most, nearest first.
+
+        They are compared and sorted again above the store, so an index that is only nearly right may give them.
+        """
+        raise Unsupported(f"{self} does not compare vectors")
+
     def search(self, plan: Search) -> pa.Table:
         """The ``searching.needed`` columns of rows that hold the words, best first, ``limit`` at most.
 
@@ -103,6 +110,8 @@ class Store:
                 return self.summarize(plan)
             case Search():
                 return self.search(plan)
+            case Nearest():
+                return self.nearest(plan)
             case Put():
                 return self.put(plan)
             case Patch():

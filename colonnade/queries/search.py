@@ -10,6 +10,7 @@ from colonnade.errors import InvalidInput
 from colonnade.queries.pages import When, window
 from colonnade.queries.times import time_of
 from colonnade.schemas import table_named
+from colonnade.schemas.payloads import unescape_text
 from colonnade.schemas.records import Record, decode
 from colonnade.schemas.table import Table
 from colonnade.schemas.words import SEARCHED, words
@@ -59,7 +60,7 @@ def search_table(
     records = decode(table, (yield from rows(Scan(table, mine, columns=light))))
     known = {tuple(record[table.columns[name].api] for name in table.key): record for record in records}
     return [
-        Hit(known[key], row["score"], table.columns[row["column"]].api, row["snippet"])
+        Hit(known[key], row["score"], table.columns[row["column"]].api, unescape_text(row["snippet"]))
         for key, row in zip(keys, found, strict=True)
         if key in known  # else it was deleted since
     ]

@@ -41,6 +41,8 @@ _NO_INDEX: Final = Excuse(
     "It keeps no index of words: rows are scanned for them, by text search where it has that, and ranked above.",
 )
 
+_NO_VECTORS: Final = Excuse("notimpl", "It knows no vectors: all rows are read and compared in Arrow.")
+
 EXCUSES: Final[Mapping[str, Mapping[str, Excuse]]] = {
     "memory": {
         "transactions": Excuse(
@@ -54,6 +56,7 @@ EXCUSES: Final[Mapping[str, Mapping[str, Excuse]]] = {
     "duckdb": {"compare_and_set": _WITHIN, "search": _NO_INDEX},
     "sqlite": {
         "compare_and_set": _WITHIN,
+        "nearest": _NO_VECTORS,
         "search": _NO_INDEX,
         **_same(
             Excuse("notimpl", "SQLite has no quantiles, and none was written for it: rows are folded in Arrow."),
@@ -65,6 +68,7 @@ EXCUSES: Final[Mapping[str, Mapping[str, Excuse]]] = {
             "notimpl", "Each write is one frame of a log; frames of several are not joined, so it compares and sets."
         ),
         "semijoin": Excuse("notimpl", "The inner scan is answered first and its values become a one-of."),
+        "nearest": _NO_VECTORS,
         "search": _NO_INDEX,
         "patch": Excuse(
             "never", "Nothing is changed in place: an update is a later copy, which is what scan and put make of it."

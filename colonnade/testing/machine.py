@@ -22,6 +22,7 @@ from colonnade.engine import store as engine_store
 from colonnade.engine.plan import (
     TRUE,
     Delete,
+    Nearest,
     OneOf,
     Patch,
     Plan,
@@ -32,14 +33,14 @@ from colonnade.engine.plan import (
     Summarize,
 )
 from colonnade.errors import ColonnadeError, Conflict, InvalidInput, Unsupported
-from colonnade.schemas import EVALS, MESSAGES, SCORES, SPANS, THREADS, TRACES, WORKFLOWS
+from colonnade.schemas import EVALS, MESSAGES, SCORES, SPANS, THREADS, TRACES, VECTORS, WORKFLOWS
 from colonnade.schemas.table import Table
 from colonnade.testing import plans
 from colonnade.testing.reference import Anything, Near, Reference, Row, is_same, plain
 from colonnade.testing.strategies import crowd
 
-MACHINE_TABLES: Final = (THREADS, MESSAGES, WORKFLOWS, SPANS, SCORES, EVALS, TRACES)
-"""Plain keys and composite ones, columns written once, a final column, UUIDs, and a reading."""
+MACHINE_TABLES: Final = (THREADS, MESSAGES, VECTORS, WORKFLOWS, SPANS, SCORES, EVALS, TRACES)
+"""Plain keys and composite ones, columns written once, a final column, UUIDs, vectors, and a reading."""
 
 STEPS: Final = 20
 """Plans in one example: enough for a row to be written, patched, ended and deleted."""
@@ -152,6 +153,7 @@ def _is_same_group(here: Row, there: Row) -> bool:
 
 def _machine(storage: Any, tables: tuple[Table, ...], excused: frozenset[str]) -> type[RuleBasedStateMachine]:
     stored = tuple(table for table in tables if not table.facts.reading_of)
+    vectors = tuple(t for t in stored if any(column.kind.name == "vector" for column in t.columns.values()))
     readings = tuple(table for table in tables if table.facts.reading_of)
     rolls_back = "transactions" not in excused
     compares = rolls_back or "compare_and_set" not in excused
@@ -245,6 +247,16 @@ def _machine(storage: Any, tables: tuple[Table, ...], excused: frozenset[str]) -
             assert _without_scores(found) == _without_scores(expected), f"{found}\nis not\n{expected}"
             for here, there in zip(found, expected, strict=True):
                 assert isclose(here["score"], there["score"], abs_tol=1e-8), f"{here}\nis not\n{there}"
+
+        if vectors:
+
+            @rule(plan=over(plans.neighbours, vectors, tables))
+            def nearest(self, plan: Nearest) -> None:
+                answer = storage.execute(plan)
+                assert answer.schema.types[:-1] == [plan.table.schema.field(name).type for name in plan.projection]
+                found, expected = plain(answer), self.reference.nearest(plan)
+                assert [row.pop("similarity") for row in found] == [row.pop("similarity") for row in expected]
+                assert all(is_same(plan.table, *rows) for rows in zip(found, expected, strict=True))
 
         @rule(plan=puts, spoilt=st.sampled_from(("not", "not", "gone", "incoming")), places=st.sets(st.integers(0, 45)))
         def compare_and_set(self, plan: Put, spoilt: str, places: set[int]) -> None:

@@ -29,6 +29,7 @@ from colonnade.engine.plan import (
     Function,
     Is,
     Measure,
+    Nearest,
     Not,
     Null,
     OneOf,
@@ -57,6 +58,7 @@ _LIMITS: Final = st.none() | st.integers(0, 8)
 _OFFSETS: Final = st.just(0) | st.integers(0, 3)
 _SEEDS: Final = st.none() | st.integers(0, 63)
 _PARTS: Final = ("a", "A", "hi", "100%", "1_0", "x' OR", "\\", '"a"', "\xe9", "\xc9", "\u05d0", "slash", "\0", ".", "K")
+_VECTORS: Final = ((1.0, 0.0), (1.0, -0.5), (0.1, 3.0), (-1.0, 1.0, 0.25), (1e-30, 0.0, 0.0), (3e38, 3e38))
 WORDS: Final = ("a", "hi", "100", "0", "x", "or", "where", "back", "slash", "cut", "null", "\xe9", "nowhere")
 _WIDTHS: Final = (timedelta(seconds=1), timedelta(hours=1), timedelta(days=1), timedelta(days=7))
 
@@ -218,6 +220,22 @@ def summaries(draw: DrawFn, table: Table, others: tuple[Table, ...] = ()) -> Sum
 
 @cache
 @st.composite
+def neighbours(draw: DrawFn, table: Table, others: tuple[Table, ...] = ()) -> Nearest:
+    """The rows that are nearest to a vector of two or three dimensions; of a table that has vectors."""
+    (column,) = _columns(table, "vector")
+    columns = draw(_projections(table))
+    return Nearest(
+        table,
+        column.name,
+        tuple(draw(st.sampled_from(_VECTORS))),
+        draw(st.integers(0, 8)),
+        draw(filters(table, others)),
+        columns=tuple(columns or table.columns),
+    )
+
+
+@cache
+@st.composite
 def searches(draw: DrawFn, table: Table, others: tuple[Table, ...] = ()) -> Search:
     """Searches for one to three words."""
     columns = st.sampled_from([column.name for column in _columns(table, "text", "json")])
@@ -257,7 +275,8 @@ def puts(draw: DrawFn, table: Table) -> Put:
 def patches(draw: DrawFn, table: Table, others: tuple[Table, ...] = ()) -> Patch:
     """Patches of one to three columns that may be changed."""
     fixed = {*table.key, *table.once}
-    some = st.sampled_from([column for column in table.columns.values() if column.name not in fixed])
+    free = [column for column in table.columns.values() if column.name not in fixed and column.kind.name != "vector"]
+    some = st.sampled_from(free)
     changes = {}
     for column in draw(st.lists(some, min_size=1, max_size=3)):
         may_be_null = column.nullable and column.name != table.facts.final

@@ -40,6 +40,7 @@ _FALLBACKS: Final = {
     "json_equal": "rows are scanned, and places in JSON compared",
     "json_has": "rows are scanned, and lists in JSON searched",
     "contains": "rows are scanned, and texts looked at in Arrow",
+    "nearest": "rows are scanned, and vectors compared in Arrow",
     "search": "rows that contain the words are scanned, and ranked above",
     "semijoin": "the inner scan is answered first and its values become a one-of",
     "order": "rows are scanned and sorted in Arrow",

@@ -17,15 +17,18 @@ from colonnade.engine.domains.arguments import (
     options,
     time_range,
 )
-from colonnade.engine.domains.pages import PerPage, slice_of
+from colonnade.engine.domains.pages import PerPage, slice_of, whole
 from colonnade.engine.domains.recall import NEWEST_FIRST, OLDEST_FIRST, by_time, recall
 from colonnade.engine.domains.threads import touch
+from colonnade.engine.domains.vectors import follow, forget
 from colonnade.engine.operation import C, Domain, atomic, operation
 from colonnade.engine.plan import At, Delete, Filter, Is, OneOf, Order, Put, Scan, Steps, change, is_equal, rows
 from colonnade.errors import InvalidInput, InvalidRows, Problem
 from colonnade.schemas.memory import MESSAGES
 from colonnade.schemas.records import Record, decode, encode
 
+LAST: Final = 10
+"""Messages that are the last ones unless said otherwise."""
 PER_PAGE: Final = 40
 """Messages on a page unless said otherwise."""
 
@@ -95,6 +98,13 @@ class Messages(Domain[C]):
         )
 
     @operation
+    def last_messages(self, *, thread_id: str, resource_id: str | None = None, last: int = LAST) -> Steps[Record]:
+        """The last messages of a thread, oldest first, without those of the system: ``{messages}``."""
+        where = _in_threads(thread_id) & is_equal(resourceId=resource_id)
+        found = yield from rows(Scan(MESSAGES, where, NEWEST_FIRST, limit=whole("last", last)))
+        return {"messages": by_time(message for message in decode(MESSAGES, found) if message["role"] != "system")}
+
+    @operation
     def list_messages_by_id(self, *, message_ids: Collection[str]) -> Steps[Record]:
         """The messages with these ids, oldest first: ``{messages}``. Ids that are not there are passed over."""
         ids = ids_of(message_ids, "message_ids")
@@ -118,14 +128,14 @@ class Messages(Domain[C]):
             kept[message["id"]] = message
         if not kept:
             return {"messages": []}
-        found = yield from rows(Scan(MESSAGES, OneOf("id", tuple(kept)), columns=("id", "thread_id", "createdAt")))
-        stored: list[Record] = decode(MESSAGES, found)
+        stored: list[Record] = yield from _messages(tuple(kept))
         for message in stored:
             kept[message["id"]]["createdAt"] = message["createdAt"]
         threads = {message["threadId"] for message in (*stored, *kept.values())}
         # Threads before messages here and below: an operation that is run again then finds the messages as they were.
         yield from touch(threads, self._clock.now())
         yield from change(Put(MESSAGES, data))
+        yield from follow(stored, kept)
         return {"messages": list(kept.values())}
 
     @atomic
@@ -141,12 +151,13 @@ class Messages(Domain[C]):
         # Each completed to a whole message, so that it can be checked in its own place before anything is read.
         self._rows([filled(partial, threadId="-", resourceId="-", role="", content={}) for partial in changes])
         ids = tuple(dict.fromkeys(partial["id"] for partial in changes))
-        known = {message["id"]: message for message in ((yield from _messages(ids)) if ids else [])}
+        stored: list[Record] = (yield from _messages(ids)) if ids else []
+        known = {message["id"]: message for message in stored}
         threads = {message["threadId"] for message in known.values()}
         for partial in changes:
             if message := known.get(partial["id"]):
-                stored = message["content"]
-                content = _merged_content(stored, partial["content"]) if "content" in partial else stored
+                content = message["content"]
+                content = _merged_content(content, partial["content"]) if "content" in partial else content
                 known[partial["id"]] = {**message, **partial, "content": content, "createdAt": message["createdAt"]}
                 threads.add(known[partial["id"]]["threadId"])
         if not known:
@@ -155,6 +166,7 @@ class Messages(Domain[C]):
         data = encode(MESSAGES, updated)
         yield from touch(threads, self._clock.now())
         yield from change(Put(MESSAGES, data))
+        yield from follow(stored, known)
         return decode(MESSAGES, data)
 
     @atomic
@@ -167,6 +179,7 @@ class Messages(Domain[C]):
         found = yield from rows(Scan(MESSAGES, mine, columns=("id", "thread_id")))
         yield from touch({message["threadId"] for message in decode(MESSAGES, found)}, self._clock.now())
         yield from change(Delete(MESSAGES, mine))
+        yield from forget(ids)
 
     def _rows(self, messages: Sequence[Mapping[str, Any]]) -> pa.Table:
         """Messages with their defaults, encoded; ``InvalidRows`` for what the schema refuses, or ``save_messages``."""

@@ -33,6 +33,7 @@ from colonnade.engine.dialect import SQLITE
 from colonnade.engine.forking import survives_forks
 from colonnade.engine.plan import TRUE, Delete, Patch, Put, Scan, Summarize
 from colonnade.engine.relational import Renderer, Statement, ddl, rows_of
+from colonnade.engine.sqlite_values import arrow_rows, stored_values
 from colonnade.engine.store import Store
 from colonnade.errors import Conflict, InvalidAddress, NotAStore, SchemaTooNew, StoreClosed, StoreError, StoreReadOnly
 from colonnade.schemas import READINGS, STORED, VERSION
@@ -78,18 +79,18 @@ class Session(Store):
 
     def scan(self, plan: Scan) -> pa.Table:
         """``SELECT``, column by column into Arrow."""
-        return _arrow(self._run(Renderer(SQLITE, bound).scan(plan)).fetchall(), plan.schema)
+        return arrow_rows(self._run(Renderer(SQLITE, bound).scan(plan)).fetchall(), plan.schema)
 
     def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
         """``SELECT`` as a stream."""
         cursor = self._run(Renderer(SQLITE, bound).scan(plan))
         while rows := cursor.fetchmany(_BATCH):
-            yield from _arrow(rows, plan.schema).to_batches()
+            yield from arrow_rows(rows, plan.schema).to_batches()
 
     def summarize(self, plan: Summarize) -> pa.Table:
         """``SELECT`` with ``GROUP BY``."""
         try:
-            return _arrow(self._run(Renderer(SQLITE, bound).summarize(plan)).fetchall(), fold.summary_schema(plan))
+            return arrow_rows(self._run(Renderer(SQLITE, bound).summarize(plan)).fetchall(), fold.summary_schema(plan))
         except StoreError as error:
             if "integer overflow" not in str(error):
                 raise
@@ -108,7 +109,7 @@ class Session(Store):
                 raise Conflict(f"rows of {plan.table.name} changed since they were read")
         sql = Renderer(SQLITE).put_values(plan.table, [[None] * len(plan.table.columns)]).sql
         with translated(self.label):
-            self.connection.executemany(sql, rows_of(_stored(plan.data)))
+            self.connection.executemany(sql, rows_of(stored_values(plan.data)))
         return int(plan.data.num_rows)
 
     def patch(self, plan: Patch) -> int:
@@ -345,25 +346,6 @@ def bound(value: Any) -> Any:
 
 def _contains(stored: str | None, text: str) -> bool | None:
     return None if stored is None else text in lower(stored)
-
-
-def _stored(data: pa.Table) -> pa.Table:
-    columns = [
-        column.cast(pa.int64()) if pa.types.is_timestamp(column.type) or pa.types.is_boolean(column.type) else column
-        for column in data.columns
-    ]
-    return pa.Table.from_arrays(columns, names=data.column_names)
-
-
-def _arrow(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
-    if not rows:
-        return schema.empty_table()
-    arrays = []
-    for values, declared in zip(zip(*rows, strict=True), schema, strict=True):
-        through = pa.types.is_timestamp(declared.type) or pa.types.is_boolean(declared.type)
-        array = pa.array(values, pa.int64() if through else declared.type)
-        arrays.append(array.cast(declared.type) if through else array)
-    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _parts(data: pa.Table, size: int = 500) -> Iterator[pa.Table]:
