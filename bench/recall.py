@@ -35,9 +35,9 @@ def main(run: Run) -> None:
     rows = min(100_000, run.rows // 10)
     place = run.scratch("recall")
     place.mkdir()
-    named = {"folder": str(place / "agent"), "DuckDB file": str(place / "agent.db")}
-    named |= {address.split(":")[0]: address for address in os.environ.get("COLONNADE_BENCH_STORES", "").split()}
-    for name, address in named.items():
+    stores = {"folder": str(place / "agent"), "DuckDB file": str(place / "agent.db")}
+    stores |= {address.split(":")[0]: address for address in os.environ.get("COLONNADE_BENCH_STORES", "").split()}
+    for name, address in stores.items():
         with run.doing(f"looking for neighbours among {rows:,} vectors in {name}"):
             took = measure.in_fresh(ask, address=address, rows=rows, times=min(ASKED, run.times))
         for what in ("all vectors", "one thread"):

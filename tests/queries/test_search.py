@@ -166,7 +166,7 @@ def test_every_letter_is_found_by_its_other_case() -> None:
     ("text", "shown"),
     [
         ("the refund was denied", "the refund was denied"),
-        ("x " * 200 + "refund now" + " y" * 200, "… " + "x " * 38 + "refund now" + " y" * 38 + " …"),
+        ("x " * 200 + "refund now" + " y" * 200, "… " + "x " * 38 + "refund now" + " y" * 36 + " …"),
         ("refund " + "x " * 200 + "denied the refund", "… " + "x " * 71 + "denied the refund"),
         ("r" * 300, "r" * 160),
     ],

@@ -61,7 +61,8 @@ class MemoryStore(Store):
     def nearest(self, plan: Nearest) -> pa.Table:
         """Compare with every row that there is now."""
         scan = Scan(plan.table, plan.where, columns=neighbours.needed(plan))
-        return neighbours.best(plan, fold.scan(scan, self._rows(plan.table)))
+        rows = fold.scan(scan, self._rows(plan.table))
+        return neighbours.best(plan, neighbours.compared(plan, rows)).drop_columns(["similarity"])
 
     def put(self, plan: Put) -> int:
         """Swap in the table with the rows merged; compared with ``expect`` under the same lock."""
