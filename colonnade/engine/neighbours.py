@@ -19,6 +19,8 @@ from colonnade.engine.plan import And, Is, Nearest, Scan, after, asc
 
 BYTES: Final = 64 * 2**20
 """Bytes of vectors that are compared at once."""
+LEAST: Final = 100
+"""Rows on a page, however many dimensions they have."""
 _SIMILARITY: Final = pa.field("similarity", pa.float64())
 
 
@@ -31,11 +33,11 @@ def scanned(plan: Nearest, abilities: Abilities, perform: Callable[[Scan], Nativ
     """Compare every row: page by page where the store gives them in order, else all at once."""
     order = tuple(map(asc, plan.table.key))
     scan = Scan(plan.table, plan.where, columns=needed(plan))
-    size = max(100, BYTES // (4 * len(plan.vector)))
-    paged = abilities.order and bool(plan.k)
+    paged = abilities.order
+    size = max(LEAST, BYTES // (4 * len(plan.vector))) if plan.k else 0
     nearest: Any = None
     page: Any = None
-    while page is None or (paged and page.num_rows == size):
+    while page is None or (paged and size and page.num_rows == size):
         if page is not None:
             last = tuple(page.column(name)[-1].as_py() for name in plan.table.key)
             lead = Is(order[0].column, ">=", last[0])

@@ -96,11 +96,29 @@ def _writer(kind: str, path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.R
         case "csv":
             import pyarrow.csv as csv
 
-            with csv.CSVWriter(path, schema) as table:
-                yield table.write_batch
+            flat = pa.schema([field.with_type(pa.string()) if _is_list(field) else field for field in schema])
+            with csv.CSVWriter(path, flat) as table:
+                yield lambda batch: table.write_batch(_flattened(batch, flat))
         case _:
             with path.open("w", encoding="utf-8") as lines:
                 yield lambda batch: lines.writelines(_json_lines(batch))
+
+
+def _is_list(of: pa.Field | pa.Array) -> bool:
+    return bool(pa.types.is_list(of.type))
+
+
+def _flattened(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Lists, which CSV does not know, as JSON."""
+    from colonnade.schemas.payloads import to_json
+
+    columns = [
+        pa.array([None if each is None else to_json(each) for each in column.to_pylist()], pa.string())
+        if _is_list(column)
+        else column
+        for column in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _json_lines(batch: pa.RecordBatch) -> Iterator[str]:

@@ -232,6 +232,11 @@ class SQLiteStore(Store):
         with translated(self.label):
             if self._version(connection) == VERSION:
                 return
+            if self._read_only:
+                found = self._version(connection)
+                raise StoreReadOnly(
+                    f"{self.label} has the older schema version {found}; open it once where it can be written"
+                )
             with self.transaction():
                 found = self._version(connection)  # another process may have been faster
                 if found == VERSION:
