@@ -125,14 +125,14 @@ def _perform(plan: Plan, route: Route) -> Native:
             if rest == TRUE and store.abilities.nearest:
                 return (yield from neighbours.native(replace(plan, where=pushed), store))
             near = replace(plan, where=pushed & rest)
-            return (yield from neighbours.scanned(near, store.abilities, lambda scan: _perform(scan, route)))
+            return (yield from neighbours.scanned(near, store.abilities, lambda inner: _perform(inner, route)))
         case Search():
             from colonnade.engine import searching
 
             if rest == TRUE and store.abilities.search:
                 return (yield from searching.native(replace(plan, where=pushed), store))
             whole = replace(plan, where=pushed & rest)
-            return (yield from searching.scanned(whole, store.abilities, lambda scan: _perform(scan, route)))
+            return (yield from searching.scanned(whole, store.abilities, lambda inner: _perform(inner, route)))
 
 
 def _scan(plan: Scan, pushed: Filter, rest: Filter, store: Any) -> Native:

@@ -9,15 +9,15 @@ BM25, without the part about how rare a word is elsewhere: for each word
 where ``tf`` is how often the searched columns have the word and ``length`` how many words they have at all. Then the
 newest come first. Of more than ``DEPTH`` rows that hold the words only the newest are ranked.
 
-A store without an index of words is read page by page, newest first, and only where its own text search finds the words
-(``Contains``), if it has one. What it gives is looked at again here, word for word.
+A store without an index of words is read by stretches of time and page by page, newest first, and only where its own
+text search finds the words (``Contains``), if it has one. What it gives is looked at again here, word for word.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from heapq import nsmallest
 from itertools import islice
 from typing import Any, Final
@@ -25,7 +25,21 @@ from typing import Any, Final
 import pyarrow as pa
 
 from colonnade.engine.abilities import Abilities, Native
-from colonnade.engine.plan import And, Contains, Filter, Is, Or, Scan, Search, after, asc, desc
+from colonnade.engine.plan import (
+    And,
+    Contains,
+    Filter,
+    Is,
+    Measure,
+    Or,
+    Order,
+    Scan,
+    Search,
+    Summarize,
+    after,
+    asc,
+    desc,
+)
 from colonnade.queries.times import time_of
 from colonnade.schemas.payloads import escape_text
 from colonnade.schemas.table import Table
@@ -35,6 +49,8 @@ K1: Final = 1.2
 B: Final = 0.75
 PIVOT: Final = 256
 DEPTH: Final = 10_000
+WINDOW: Final = 20_000
+"""Rows in the first stretch of time that is looked at, about."""
 SNIPPET: Final = 160
 """Letters in a snippet, about."""
 _PLACES: Final = 100
@@ -42,6 +58,7 @@ _PLACES: Final = 100
 PAGE: Final = 1_000
 """Rows on the first page; further ones have as many as fit into ``BYTES``, up to ``DEPTH``."""
 BYTES: Final = 32 * 2**20
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,28 +77,57 @@ def needed(plan: Search) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*plan.table.key, time_of(plan.table), *plan.columns)))
 
 
-def scanned(plan: Search, abilities: Abilities, perform: Callable[[Scan], Native]) -> Native:
+def scanned(plan: Search, abilities: Abilities, perform: Callable[[Scan | Summarize], Native]) -> Native:
     """Search by scans: of pages where the store gives them in order, else of all rows at once."""
     table = plan.table
-    order = (desc(time_of(table)), *map(asc, table.key))
     where = plan.where & _holding(plan) if abilities.contains else plan.where
     scan = Scan(table, where, columns=needed(plan))
     if not abilities.order:
         return _answer(plan, _rank(plan, _newest((yield from perform(scan)), table)))
+    order = (desc(time_of(table)), *map(asc, table.key))
     best: list[Ranked] = []
-    size, known, rest = PAGE, 0, where
-    while plan.limit:
-        page = yield from perform(scan.but(where=rest, order=order, limit=size))
-        found = _rank(plan, page)
-        known += len(found)
-        best = _best(plan, (*best, *found))
-        if page.num_rows < size or known >= DEPTH:
-            break
-        last = tuple(page.column(term.column)[-1].as_py() for term in order)
-        moment = last[0].astimezone(UTC)
-        rest = where & Is(order[0].column, "<=", moment) & after(order, (moment, *last[1:]))
-        size = max(PAGE // 4, 1, min(DEPTH, BYTES * size // max(page.nbytes, 1)))
+    size, known = PAGE, 0
+    for window in (yield from _windows(plan, perform)) if plan.limit else ():
+        rest: Filter | None = window & where
+        while rest is not None and known < DEPTH:
+            page = yield from perform(scan.but(where=rest, order=order, limit=size))
+            found = _rank(plan, page)
+            known += len(found)
+            best = _best(plan, (*best, *found))
+            rest = window & where & _beyond(order, page) if page.num_rows == size else None
+            if page.num_rows:
+                size = max(PAGE // 4, 1, min(DEPTH, BYTES * page.num_rows // max(page.nbytes, 1)))
     return _answer(plan, best)
+
+
+def _windows(plan: Search, perform: Callable[[Scan | Summarize], Native]) -> Generator[Any, Any, list[Filter]]:
+    """Stretches of time that hold all rows, newest first, each twice as long as the one before.
+
+    A store that sorts would otherwise look at every row for a page that is full of the newest ones.
+    """
+    when = time_of(plan.table)
+    measures = (Measure("count", name="rows"), Measure("min", when, "first"), Measure("max", when, "last"))
+    found = yield from perform(Summarize(plan.table, (), measures, plan.where))
+    rows, first, last = (found.column(name).cast(pa.int64())[0].as_py() for name in ("rows", "first", "last"))
+    if not rows:
+        return []
+    windows = list[Filter]()
+    width, end = max(1, (last - first) * WINDOW // rows), last
+    while end - width > first:
+        windows.append(Is(when, ">", _moment(end - width)) & Is(when, "<=", _moment(end)))
+        end, width = end - width, 2 * width
+    return [*windows, And((Is(when, "<=", _moment(end)),))]
+
+
+def _moment(microseconds: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def _beyond(order: tuple[Order, ...], page: pa.Table) -> Filter:
+    """The rows after the last one of a page."""
+    moment, *key = (page.column(term.column)[-1].as_py() for term in order)
+    moment = moment.astimezone(UTC)
+    return Is(order[0].column, "<=", moment) & after(order, (moment, *key))
 
 
 def native(plan: Search, store: Any) -> Native:

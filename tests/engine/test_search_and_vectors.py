@@ -88,6 +88,7 @@ def test_every_way_to_search_finds_the_same(seed: int, plan: Search) -> None:
     expected = [{name: value for name, value in row.items() if name != "score"} for row in reference.search(plan)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(searching, "PAGE", 2)
+        patch.setattr(searching, "WINDOW", 2)
         patch.setattr(searching, "BYTES", 1)
         for store in (MemoryStore(), Indexed(), Bare(), Ordered()):
             storage = Storage(store)
