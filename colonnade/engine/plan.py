@@ -318,6 +318,11 @@ class Nearest:
         """The columns that it gives, before the similarity."""
         return tuple(self.table.columns) if self.columns is None else self.columns
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All columns that it gives."""
+        return (*self.projection, "similarity")
+
 
 Plan = Put | Patch | Scan | Summarize | Delete | Search | Nearest
 
