@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import pyarrow as pa
 
 from colonnade.engine.abilities import Abilities, Route, native_scan, perform
-from colonnade.engine.operation import Guard, Natives, expand
+from colonnade.engine.operation import Call, Guard, Natives, Whole, expand
 from colonnade.engine.plan import Delete, Nearest, Patch, Plan, Put, Scan, Search, Steps, Summarize
 from colonnade.engine.running import Engine, Query
 from colonnade.errors import Conflict, Unsupported
@@ -159,12 +159,16 @@ def run(steps: Callable[[], Steps[R]], route: Route, keeper: Store | None, *, at
     ``keeper`` is the store whose domain it belongs to: an atomic operation is one transaction of it, or guarded by
     compare-and-set, and runs again from its start on ``Conflict``.
     """
+
+    def whole(inner: Callable[[], Steps[Any]]) -> Any:
+        return run(inner, route, keeper, atomic=True)
+
     for pause in pauses():
         try:
             if atomic and keeper is not None and keeper.abilities.transactions:
                 with keeper.transaction() as session:
                     return _drive(expand(steps(), _instead(route, keeper, session)))
-            return _drive(expand(steps(), route, Guard() if atomic else None))
+            return _drive(expand(steps(), route, Guard() if atomic else None), whole)
         except Conflict:
             if pause is None:
                 raise
@@ -178,12 +182,16 @@ async def run_async(steps: Callable[[], Steps[R]], route: Route, keeper: AnyStor
 
     if isinstance(keeper, Store):
         return await asyncio.to_thread(run, steps, route, keeper, atomic=atomic)
+
+    async def whole(inner: Callable[[], Steps[Any]]) -> Any:
+        return await run_async(inner, route, keeper, atomic=True)
+
     for pause in pauses():
         try:
             if atomic and keeper is not None and keeper.abilities.transactions:
                 async with keeper.transaction() as session:
                     return await _drive_async(expand(steps(), _instead(route, keeper, session)))
-            return await _drive_async(expand(steps(), route, Guard() if atomic else None))
+            return await _drive_async(expand(steps(), route, Guard() if atomic else None), whole)
         except Conflict:
             if pause is None:
                 raise
@@ -221,7 +229,7 @@ def _instead(route: Route, keeper: Any, session: Any) -> Route:
     return within
 
 
-def _drive(natives: Natives[R]) -> R:
+def _drive(natives: Natives[R], whole: Callable[[Callable[[], Steps[Any]]], Any] | None = None) -> R:
     answer: Any = None
     while True:
         try:
@@ -229,10 +237,16 @@ def _drive(natives: Natives[R]) -> R:
         except StopIteration as stop:
             result: R = stop.value
             return result
-        answer = store.execute(plan)
+        match plan:
+            case Whole(steps) if whole is not None:
+                answer = whole(steps)
+            case Call(function):
+                answer = function()
+            case _:
+                answer = store.execute(plan)
 
 
-async def _drive_async(natives: Natives[R]) -> R:
+async def _drive_async(natives: Natives[R], whole: Callable[[Callable[[], Steps[Any]]], Any] | None = None) -> R:
     import asyncio
 
     answer: Any = None
@@ -242,7 +256,11 @@ async def _drive_async(natives: Natives[R]) -> R:
         except StopIteration as stop:
             result: R = stop.value
             return result
-        if isinstance(store, Store):
+        if isinstance(plan, Whole) and whole is not None:
+            answer = await whole(plan.steps)
+        elif isinstance(plan, Call):
+            answer = await asyncio.to_thread(plan.function)
+        elif isinstance(store, Store):
             answer = await asyncio.to_thread(store.execute, plan)
         else:
             answer = await store.execute(plan)

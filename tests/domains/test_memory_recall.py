@@ -127,6 +127,32 @@ def test_a_changed_message_loses_its_vector_and_an_unchanged_one_keeps_it(storag
     assert vectors(storage) == ["t1-0", "t1-1"]
 
 
+def test_messages_are_embedded_when_they_are_saved_and_changed_with_an_embedder(storage: Any) -> None:
+    said: list[str] = []
+
+    def listening(texts: list[str]) -> list[list[float]]:
+        said.extend(texts)
+        return embedder(texts)
+
+    whose = {"threadId": "t1", "resourceId": "ada", "role": "user"}
+    messages = [{"id": "m1", "content": "weather", **whose}, {"id": "m2", "content": "music", **whose}]
+    storage.memory.save_messages(messages=messages, embedder=listening)
+    storage.memory.save_messages(messages=messages, embedder=listening)
+    assert said == ["weather", "music"]
+    storage.memory.update_messages(messages=[{"id": "m1", "content": "bicycle"}], embedder=listening)
+    assert said == ["weather", "music", "bicycle"]
+    assert recalled(storage, text="bicycle", top_k=1) == ["m1"]
+    storage.memory.save_messages(messages=[], embedder=listening)
+
+    def broken(texts: list[str]) -> list[list[float]]:
+        raise RuntimeError("no such model")
+
+    with pytest.raises(RuntimeError, match="no such model"):
+        storage.memory.save_messages(messages=[{"id": "m3", "content": "refund", **whose}], embedder=broken)
+    assert storage.memory.list_messages(thread_id="t1")["total"] == 3  # saved, and embedded later
+    assert storage.memory.embed_messages(embedder=listening) == 1
+
+
 def test_vectors_move_with_their_messages(storage: Any) -> None:
     say(storage, "weather")
     storage.memory.embed_messages(embedder=embedder)

@@ -8,7 +8,7 @@ from typing import Final
 from colonnade.engine.domains.arguments import ids_of, options
 from colonnade.engine.domains.pages import whole
 from colonnade.engine.domains.recall import NEWEST_FIRST, by_time, windows_of
-from colonnade.engine.domains.vectors import Embedder, embedded, follow, vector_rows
+from colonnade.engine.domains.vectors import Embedder, embed, embedded
 from colonnade.engine.operation import C, Domain, operation
 from colonnade.engine.plan import (
     Among,
@@ -16,17 +16,15 @@ from colonnade.engine.plan import (
     Is,
     Nearest,
     OneOf,
-    Put,
     Scan,
     Steps,
     after,
-    change,
     is_equal,
     rows,
 )
 from colonnade.errors import InvalidInput
 from colonnade.schemas.memory import MESSAGES, THREADS, VECTORS
-from colonnade.schemas.records import Record, decode, encode
+from colonnade.schemas.records import Record, decode
 
 TOP_K: Final = 4
 _PAGE: Final = 100
@@ -65,14 +63,7 @@ class Meaning(Domain[C]):
         while left is None or left > 0:
             size = _PAGE if left is None else min(_PAGE, left)
             page = decode(MESSAGES, (yield from rows(Scan(MESSAGES, rest, NEWEST_FIRST, size))))
-            vectors = vector_rows(page, embedder, model)
-            if vectors:
-                yield from change(Put(VECTORS, encode(VECTORS, vectors)))
-                # What changed while it was embedded took its vectors along before these were there.
-                mine = OneOf("id", tuple(message["id"] for message in page))
-                now = decode(MESSAGES, (yield from rows(Scan(MESSAGES, mine))))
-                yield from follow(page, {message["id"]: message for message in now})
-            done += len({vector["messageId"] for vector in vectors})
+            done += yield from embed(page, embedder, model)
             if len(page) < size:
                 break
             left = None if left is None else left - len(page)
@@ -106,7 +97,7 @@ class Meaning(Domain[C]):
 
         ``InvalidInput`` where the thread belongs to another resource.
         """
-        wanted = _wanted(text, vector, embedder)
+        wanted = yield from _wanted(text, vector, embedder)
         limit = whole("top_k", top_k)
         older, newer = _range(message_range)
         yield from _owned(thread_id, resource_id)
@@ -124,14 +115,14 @@ class Meaning(Domain[C]):
         return {"hits": hits, "messages": by_time(messages.values())}
 
 
-def _wanted(text: str | None, vector: Sequence[float] | None, embedder: Embedder | None) -> tuple[float, ...]:
+def _wanted(text: str | None, vector: Sequence[float] | None, embedder: Embedder | None) -> Steps[tuple[float, ...]]:
     if (text is None) == (vector is None):
         raise InvalidInput("recall takes either a text, with an embedder, or a vector")
     if vector is not None:
         return tuple(vector)
     if embedder is None or not isinstance(text, str) or not text.strip():
         raise InvalidInput("to recall by text takes some text, and the embedder that messages were embedded by")
-    return tuple(embedded(embedder, [text])[0])
+    return tuple((yield from embedded(embedder, [text]))[0])
 
 
 def _range(given: int | Mapping[str, int]) -> tuple[int, int]:

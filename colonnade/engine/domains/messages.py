@@ -20,8 +20,8 @@ from colonnade.engine.domains.arguments import (
 from colonnade.engine.domains.pages import PerPage, slice_of, whole
 from colonnade.engine.domains.recall import NEWEST_FIRST, OLDEST_FIRST, by_time, recall
 from colonnade.engine.domains.threads import touch
-from colonnade.engine.domains.vectors import follow, forget
-from colonnade.engine.operation import C, Domain, atomic, operation
+from colonnade.engine.domains.vectors import Embedder, embed_missing, follow, forget
+from colonnade.engine.operation import C, Domain, as_one, atomic, operation
 from colonnade.engine.plan import At, Delete, Filter, Is, OneOf, Order, Put, Scan, Steps, change, is_equal, rows
 from colonnade.errors import InvalidInput, InvalidRows, Problem
 from colonnade.schemas.memory import MESSAGES
@@ -111,16 +111,25 @@ class Messages(Domain[C]):
         found = (yield from _messages(ids)) if ids else []
         return {"messages": by_time(found)}
 
-    @atomic
-    def save_messages(self, *, messages: Sequence[Mapping[str, Any]]) -> Steps[Record]:
+    @operation
+    def save_messages(
+        self, *, messages: Sequence[Mapping[str, Any]], embedder: Embedder | None = None, model: str = ""
+    ) -> Steps[Record]:
         """Keep messages, each in the place of one with its id: ``{messages}``, as kept. All of them, or none.
 
         ``id``, ``threadId``, ``resourceId``, ``role`` and ``content`` (any JSON) are required; ``type`` is ``v2`` and
         ``createdAt`` now, in the order given, where they are missing. A message that is there already keeps its
         ``createdAt``; under another ``threadId`` it moves there. ``updatedAt`` of the threads moves forward; a thread
-        need not be there. ``InvalidRows`` lists all that is wrong.
+        need not be there. With an ``embedder`` they are embedded afterwards, as by ``embed_messages``. ``InvalidRows``
+        lists all that is wrong.
         """
         data = self._rows(listed(messages, "messages"))
+        saved = yield from as_one(lambda: self._saved(data))
+        if embedder is not None:
+            yield from embed_missing(saved["messages"], embedder, model)
+        return saved
+
+    def _saved(self, data: pa.Table) -> Steps[Record]:
         kept: dict[str, Record] = {}
         for message in decode(MESSAGES, data):
             if before := kept.get(message["id"]):
@@ -138,18 +147,27 @@ class Messages(Domain[C]):
         yield from follow(stored, kept)
         return {"messages": list(kept.values())}
 
-    @atomic
-    def update_messages(self, *, messages: Sequence[Mapping[str, Any]]) -> Steps[list[Record]]:
+    @operation
+    def update_messages(
+        self, *, messages: Sequence[Mapping[str, Any]], embedder: Embedder | None = None, model: str = ""
+    ) -> Steps[list[Record]]:
         """Change messages and give them: each is a dict with an ``id`` and what is to change; what is ``None`` stays.
 
         ``role``, ``type``, ``resourceId`` and ``threadId`` overwrite; ``createdAt`` stays. Of ``content`` the given
         keys overwrite, and ``metadata`` inside it is merged key by key; content that is no dict is replaced.
         ``updatedAt`` of the threads moves forward, of both where a message moves. Ids that are not there are passed
-        over. ``InvalidRows`` lists all that is wrong, whether the message is there or not.
+        over. What changes its text loses its vectors, and gets new ones with an ``embedder``. ``InvalidRows`` lists all
+        that is wrong, whether the message is there or not.
         """
         changes = [filled(partial) for partial in listed(messages, "messages")]
         # Each completed to a whole message, so that it can be checked in its own place before anything is read.
         self._rows([filled(partial, threadId="-", resourceId="-", role="", content={}) for partial in changes])
+        updated = yield from as_one(lambda: self._updated(changes))
+        if embedder is not None:
+            yield from embed_missing(updated, embedder, model)
+        return updated
+
+    def _updated(self, changes: Sequence[Record]) -> Steps[list[Record]]:
         ids = tuple(dict.fromkeys(partial["id"] for partial in changes))
         stored: list[Record] = (yield from _messages(ids)) if ids else []
         known = {message["id"]: message for message in stored}

@@ -7,9 +7,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from inspect import isawaitable
 from typing import Any, Final
 
+from colonnade.engine.operation import called
 from colonnade.engine.plan import Delete, Is, OneOf, Patch, Put, Scan, Steps, change, rows
 from colonnade.errors import InvalidInput
-from colonnade.schemas.memory import VECTORS
+from colonnade.schemas.memory import MESSAGES, VECTORS
 from colonnade.schemas.records import Record, decode, encode
 
 Embedder = Callable[[list[str]], Sequence[Sequence[float]]]
@@ -43,11 +44,11 @@ def in_pieces(text: str, size: int = PIECE) -> list[str]:
     return [*pieces, text] if text else pieces
 
 
-def embedded(embedder: Embedder, texts: list[str]) -> list[list[float]]:
+def embedded(embedder: Embedder, texts: list[str]) -> Steps[list[list[float]]]:
     """The vectors of texts; ``InvalidInput`` where the embedder does not give one for each."""
     if not callable(embedder):
         raise InvalidInput(f"embedder must be a function from texts to vectors, not {type(embedder).__name__}")
-    given: Any = embedder(texts)
+    given: Any = yield from called(lambda: embedder(texts))
     if isawaitable(given):
         if hasattr(given, "close"):
             given.close()
@@ -62,10 +63,30 @@ def embedded(embedder: Embedder, texts: list[str]) -> list[list[float]]:
     return vectors
 
 
-def vector_rows(messages: Sequence[Record], embedder: Embedder, model: str) -> list[Record]:
+def embed(messages: Sequence[Record], embedder: Embedder, model: str) -> Steps[int]:
+    """Embed messages as they were read; how many have a text. Outside of any transaction, which it would hold up."""
+    vectors = yield from _vector_rows(messages, embedder, model)
+    if vectors:
+        yield from change(Put(VECTORS, encode(VECTORS, vectors)))
+        # What changed while it was embedded took its vectors along before these were there.
+        mine = OneOf("id", tuple(message["id"] for message in messages))
+        now = decode(MESSAGES, (yield from rows(Scan(MESSAGES, mine))))
+        yield from follow(messages, {message["id"]: message for message in now})
+    return len({vector["messageId"] for vector in vectors})
+
+
+def embed_missing(messages: Sequence[Record], embedder: Embedder, model: str) -> Steps[None]:
+    """Embed those of some messages that have no vector."""
+    mine = OneOf("message_id", tuple(message["id"] for message in messages)) & Is("model", "=", model)
+    found = yield from rows(Scan(VECTORS, mine, columns=("id", "message_id")))
+    known = set(found.column("message_id").to_pylist())
+    yield from embed([message for message in messages if message["id"] not in known], embedder, model)
+
+
+def _vector_rows(messages: Sequence[Record], embedder: Embedder, model: str) -> Steps[list[Record]]:
     """The vectors of messages, a row for each piece of their texts."""
     pieces = [(message, place, text) for message in messages for place, text in _pieces_of(message)]
-    vectors = embedded(embedder, [text for _, _, text in pieces]) if pieces else []
+    vectors = (yield from embedded(embedder, [text for _, _, text in pieces])) if pieces else []
     return [
         {
             "id": vector_id(message["id"], place),
