@@ -239,8 +239,12 @@ def _machine(storage: Any, tables: tuple[Table, ...], excused: frozenset[str]) -
                 raise
             agree(plan, answer, expected)
 
-        @rule(plan=over(plans.searches, stored, tables))
-        def search(self, plan: Search) -> None:
+        @rule(several=st.lists(over(plans.searches, stored, tables), min_size=2, max_size=6))
+        def search(self, several: list[Search]) -> None:
+            for plan in several:
+                self.search_one(plan)
+
+        def search_one(self, plan: Search) -> None:
             answer, expected = storage.execute(plan), self.reference.search(plan)
             assert answer.column_names == [*plan.table.key, "score", "column", "snippet"], answer.column_names
             found = answer.drop_columns(["snippet"]).to_pylist()
@@ -250,13 +254,15 @@ def _machine(storage: Any, tables: tuple[Table, ...], excused: frozenset[str]) -
 
         if vectors:
 
-            @rule(plan=over(plans.neighbours, vectors, tables))
-            def nearest(self, plan: Nearest) -> None:
-                answer = storage.execute(plan)
-                assert answer.schema.types[:-1] == [plan.table.schema.field(name).type for name in plan.projection]
-                found, expected = plain(answer), self.reference.nearest(plan)
-                assert [row.pop("similarity") for row in found] == [row.pop("similarity") for row in expected]
-                assert all(is_same(plan.table, *rows) for rows in zip(found, expected, strict=True))
+            @rule(several=st.lists(over(plans.neighbours, vectors, tables), min_size=2, max_size=6))
+            def nearest(self, several: list[Nearest]) -> None:
+                for plan in several:
+                    answer = storage.execute(plan)
+                    assert answer.schema.types[:-1] == [plan.table.schema.field(name).type for name in plan.projection]
+                    found, expected = plain(answer), self.reference.nearest(plan)
+                    for here, there in zip(found, expected, strict=True):
+                        assert isclose(here.pop("similarity"), there.pop("similarity"), abs_tol=2e-9)
+                        assert is_same(plan.table, here, there), f"{here}\nis not\n{there}"
 
         @rule(plan=puts, spoilt=st.sampled_from(("not", "not", "gone", "incoming")), places=st.sets(st.integers(0, 45)))
         def compare_and_set(self, plan: Put, spoilt: str, places: set[int]) -> None:

@@ -254,9 +254,11 @@ class SQLiteStore(Store):
 
     def _version(self, connection: sqlite3.Connection) -> int:
         """The version of its schema; 0 of an empty file. What is not ours is refused."""
+        # Tables first: another process may make them, and our mark with them, between these statements.
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         found = int(connection.execute("PRAGMA user_version").fetchone()[0])
         ours = connection.execute("PRAGMA application_id").fetchone()[0] == _APPLICATION
-        if not ours and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        if tables and not ours:
             raise NotAStore(f"{self.label} is a database of another program; give colonnade a file of its own")
         if found > VERSION:
             raise SchemaTooNew(self.label, found, VERSION)
