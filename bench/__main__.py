@@ -22,6 +22,7 @@ QUESTIONS: Final = (
     "analytics",
     "size",
     "memory_domain",
+    "recall",
     "resident",
     "freshness",
     "loading",

@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from colonnade.engine.address import aopen, open
     from colonnade.engine.composite import AsyncStorage, Storage
+    from colonnade.engine.copying import copy
     from colonnade.engine.stores.embedded.repairing import fsck
     from colonnade.errors import ColonnadeError
 
 __version__ = "0.1.0"
 
-__all__ = ["AsyncStorage", "ColonnadeError", "Storage", "__version__", "aopen", "fsck", "open"]
+__all__ = ["AsyncStorage", "ColonnadeError", "Storage", "__version__", "aopen", "copy", "fsck", "open"]
 
 _HOMES = {"aopen": "engine.address", "open": "engine.address", "AsyncStorage": "engine.composite"}
-_HOMES |= {"Storage": "engine.composite", "ColonnadeError": "errors", "fsck": "engine.stores.embedded.repairing"}
+_HOMES |= {"Storage": "engine.composite", "ColonnadeError": "errors", "copy": "engine.copying"}
+_HOMES |= {"fsck": "engine.stores.embedded.repairing"}
 
 
 def __getattr__(name: str) -> Any:

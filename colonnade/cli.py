@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import cyclopts
 from cyclopts import Parameter
 
 import colonnade
-from colonnade.cli_shared import changing, console, more, progress_bars, reading, when
+from colonnade.cli_shared import After, Limit, Since, Store, changing, console, more, progress_bars, reading, when
+from colonnade.cli_stores import copy, search
 from colonnade.errors import ColonnadeError, InvalidInput, NotFound
 from colonnade.schemas import TABLES, table_named
-
-if TYPE_CHECKING:
-    pass
 
 app: Final = cyclopts.App(
     name="colonnade",
@@ -24,11 +22,6 @@ app: Final = cyclopts.App(
     version=colonnade.__version__,
     version_flags=["--version"],
 )
-
-Store = Annotated[str, Parameter(help="Path or URL of a store, such as agent or duckdb:///agent.db.")]
-Limit = Annotated[int, Parameter(help="How many rows at most.")]
-Since = Annotated[str | None, Parameter(help="Only what began since then: 30m, 24h, 7d, or an ISO 8601 time.")]
-After = Annotated[str | None, Parameter(help="The cursor that an earlier page ended with.")]
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -374,6 +367,10 @@ def prune(store: Store, /, *, older_than: str, keep_scored: bool = False, dry_ru
             progress=lambda what, done, total: progress.update(task, description=what, completed=done, total=total),
         )
     print(pruned)
+
+
+app.command(copy)
+app.command(search)
 
 
 @app.command

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote, unquote
+
+from cyclopts import Parameter
 
 import colonnade
 from colonnade.errors import NotFound
@@ -14,6 +16,11 @@ from colonnade.errors import NotFound
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
+
+Store = Annotated[str, Parameter(help="Path or URL of a store, such as agent or duckdb:///agent.db.")]
+Limit = Annotated[int, Parameter(help="How many rows at most.")]
+Since = Annotated[str | None, Parameter(help="Only what began since then: 30m, 24h, 7d, or an ISO 8601 time.")]
+After = Annotated[str | None, Parameter(help="The cursor that an earlier page ended with.")]
 
 
 @contextmanager

@@ -89,9 +89,9 @@ def first_sentence(said: str | None) -> str:
 
 def _storage() -> str:
     lines = ["## The storage", "", "What `colonnade.open` gives, here called `store`.", ""]
-    for function in (colonnade.open, colonnade.aopen):
+    for function in (colonnade.open, colonnade.aopen, colonnade.copy):
         lines += _method(function.__name__, function, within="colonnade.")
-    for name, each in vars(Storage).items():
+    for name, each in {"get_store": Storage.get_store, **vars(Storage)}.items():
         if inspect.isfunction(each) and not name.startswith("_") and name != "run":
             lines += _method(name, each)
     return "\n".join(lines)

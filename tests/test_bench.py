@@ -15,6 +15,7 @@ QUESTIONS = (
     "analytics",
     "size",
     "memory_domain",
+    "recall",
     "resident",
     "freshness",
     "loading",

@@ -28,6 +28,8 @@ COMMANDS = (
     "sql",
     "export",
     "optimize",
+    "copy",
+    "search",
     "prune",
     "fsck",
     "conform",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from colonnade.display.evals import comparison_view, pass_k_table
 from colonnade.display.findings import findings_table
+from colonnade.display.hits import hits_view
 from colonnade.display.screen import Picture, console, heading, note, plain, stacked
 from colonnade.display.tables import rows_table, spans_table, traces_table, usage_table
 from colonnade.display.tree import trace_tree
@@ -19,6 +20,7 @@ __all__ = [
     "console",
     "findings_table",
     "heading",
+    "hits_view",
     "note",
     "pass_k_table",
     "plain",

@@ -19,9 +19,11 @@ from colonnade.engine.plan import (
     Among,
     And,
     At,
+    Contains,
     Delete,
     Filter,
     Is,
+    Nearest,
     Not,
     Null,
     OneOf,
@@ -30,6 +32,7 @@ from colonnade.engine.plan import (
     Plan,
     Put,
     Scan,
+    Search,
     Summarize,
 )
 from colonnade.errors import Unsupported
@@ -52,6 +55,8 @@ class Abilities:
     """``Is(At(...), "=" | "!=", text | number | boolean)`` and ``Null(At(...))``."""
     json_has: bool = False
     """``Is(At(...), "has", text)``."""
+    contains: bool = False
+    """``Contains``."""
     semijoin: bool = False
     """``Among`` over another table of the same store."""
     order: bool = False
@@ -62,6 +67,10 @@ class Abilities:
     """``Patch`` by a native filter."""
     delete: bool = False
     """``Delete`` by a native filter."""
+    nearest: bool = False
+    """``Nearest``: the store gives the nearest rows with their vectors, which are compared again above it."""
+    search: bool = False
+    """``Search``, by an index of words: the store gives rows that may be among the best, which are ranked above it."""
 
 
 Route = Callable[[Table], Any]
@@ -114,6 +123,20 @@ def _perform(plan: Plan, route: Route) -> Native:
                 return (yield store, plan if pushed is plan.where else replace(plan, where=pushed))
             keys = yield from _scan(Scan(plan.table, columns=plan.table.key), pushed, rest, store)
             return (yield store, Delete(plan.table, by_key(plan.table, keys))) if keys.num_rows else 0
+        case Nearest():
+            from colonnade.engine import neighbours
+
+            if rest == TRUE and store.abilities.nearest:
+                return (yield from neighbours.native(replace(plan, where=pushed), store))
+            near = replace(plan, where=pushed & rest)
+            return (yield from neighbours.scanned(near, store.abilities, lambda inner: _perform(inner, route)))
+        case Search():
+            from colonnade.engine import searching
+
+            if rest == TRUE and store.abilities.search:
+                return (yield from searching.native(replace(plan, where=pushed), store))
+            whole = replace(plan, where=pushed & rest)
+            return (yield from searching.scanned(whole, store.abilities, lambda inner: _perform(inner, route)))
 
 
 def _scan(plan: Scan, pushed: Filter, rest: Filter, store: Any) -> Native:
@@ -173,6 +196,8 @@ def can_push(filter: Filter, abilities: Abilities) -> bool:
             return abilities.json_equal and _plain_path(place)
         case Is() | OneOf() | Null():
             return abilities.filters
+        case Contains():
+            return abilities.contains
         case Not(of):
             return abilities.filters and can_push(of, abilities)
         case And(parts) | Or(parts):
@@ -236,7 +261,8 @@ def _read_through(plan: Plan, route: Route) -> Native:
         case Summarize():
             answer = yield from _perform(_over_origin(plan), route)
             return answer.rename_columns(plan.names)
-    raise Unsupported(f"{plan.table.name} is a reading of {plan.table.facts.reading_of}: write that instead")
+    other = "search" if isinstance(plan, Search) else "write"
+    raise Unsupported(f"{plan.table.name} is a reading of {plan.table.facts.reading_of}: {other} that instead")
 
 
 def by_key(table: Table, keys: pa.Table) -> Filter:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 from weakref import WeakSet
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from colonnade.engine.running import Limits, Parameters
     from colonnade.engine.sql_result import SqlResult
     from colonnade.engine.writer import AsyncWriter, Writer, WriterOptions
+    from colonnade.queries.search import Hit
 
 R = TypeVar("R")
 
@@ -98,10 +99,11 @@ class _Composition:
             self._domains[name] = _DOMAINS[name](self, self._clock)  # type: ignore[arg-type]  # the subclasses run()
         return self._domains[name]
 
-    def _get_store(self, name: str) -> Any:
-        if name not in DOMAINS:
-            raise InvalidInput(f"no such domain: {name!r}; the domains are {', '.join(DOMAINS)}")
-        return self._domain(name) if name in self._overrides or self._default is not None else None
+    def get_store(self, domain: str) -> Any:
+        """The domain of that name, or ``None`` where no store keeps it."""
+        if domain not in DOMAINS:
+            raise InvalidInput(f"no such domain: {domain!r}; the domains are {', '.join(DOMAINS)}")
+        return self._domain(domain) if domain in self._overrides or self._default is not None else None
 
     def _writer(self, table: Table | str, options: WriterOptions) -> Writer:
         from colonnade.engine.writer import Writer
@@ -175,13 +177,13 @@ class Storage(_Composition):
         """Questions over everything that is kept."""
         return Questions(self, self._clock)
 
-    def get_store(self, domain: str) -> Any:
-        """The domain of that name, or ``None`` where no store keeps it."""
-        return self._get_store(domain)
+    @property
+    def search(self) -> Callable[..., list[Hit]]:
+        """Full-text search, the question of that name: ``store.search("refund denied", table="spans")``."""
+        return self.queries.search
 
     def execute(self, plan: Plan) -> Any:
         """Run one plan of the waist: ``pa.Table`` for reads, a count for changes."""
-
         return run(lambda: _only(plan), self.route, None)
 
     def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
@@ -285,8 +287,7 @@ class AsyncStorage(_Composition):
         """The awaitable of an operation of a domain."""
         if domain != Questions.name:
             return run_async(steps, self.route, self.home_of(domain), atomic=atomic)
-        # Each plan of a question goes to the store that keeps its table. Where no store is async, any of them stands
-        # for all, so that the whole question hops to a thread once.
+        # Each plan goes to the store of its table. Where no store is async, any stands for all: one hop to a thread.
         blocking = all(isinstance(store, Store) for store in self.stores)
         return run_async(steps, self.route, self.stores[0] if blocking else None)
 
@@ -320,13 +321,13 @@ class AsyncStorage(_Composition):
         """Questions over everything that is kept."""
         return Questions(self, self._clock)
 
-    def get_store(self, domain: str) -> Any:
-        """The domain of that name, or ``None`` where no store keeps it."""
-        return self._get_store(domain)
+    @property
+    def search(self) -> Callable[..., Coroutine[Any, Any, list[Hit]]]:
+        """Full-text search, the question of that name: ``store.search("refund denied", table="spans")``."""
+        return self.queries.search
 
     async def execute(self, plan: Plan) -> Any:
         """Run one plan of the waist: ``pa.Table`` for reads, a count for changes."""
-
         return await run_async(lambda: _only(plan), self.route, None)
 
     async def sql(self, query: str, parameters: Parameters = None, **limits: Unpack[Limits]) -> SqlResult:

@@ -57,7 +57,7 @@ class Dialect:
     name: str
     """The name that sqlglot gives it."""
     types: Mapping[str, str]
-    """Kind -> type; ``vector`` has the gap ``{size}``."""
+    """Kind -> type; ``vector`` has the gap ``{size}``, which is empty where vectors may have any."""
     json: JsonSpelling | None = None
     quote: str = '"{name}"'
     placeholder: str = "?"
@@ -76,6 +76,12 @@ class Dialect:
     """How a query stands within IN."""
     array: str | None = None
     """Condition that ``{column}`` is one of a bound array; without it every value is bound by itself."""
+    contains: str | None = None
+    """Condition that ``{column}`` matches ``{pattern}`` (RE2), or has ``{text}`` in lower case; either is bound."""
+    nearest: str | None = None
+    """How near ``{column}`` is to a bound ``{vector}``: their cosine, to nine digits."""
+    dimensions: str = ""
+    """How many dimensions ``{column}`` has."""
     only_identifiers_indexed: bool = False
     """Whether only look-ups by an identifier get an index, of that one column."""
     view: str = "CREATE VIEW IF NOT EXISTS"
@@ -99,7 +105,7 @@ class Dialect:
 
     def type_of(self, column: Column) -> str:
         """The SQL type of a column."""
-        return self.types[column.kind.name].format(size=column.kind.size)
+        return self.types[column.kind.name].format(size=column.kind.size or "")
 
 
 DUCKDB: Final = Dialect(
@@ -146,6 +152,13 @@ DUCKDB: Final = Dialect(
         "p99": "quantile_cont({column}, 0.99)",
     },
     array="{column} IN (SELECT unnest({values}))",
+    contains="regexp_matches({column}, {pattern})",
+    # In 64 bits, as everywhere. A vector of zeros is as near to all others as a right angle.
+    nearest=(
+        "round(coalesce(nullif(list_cosine_similarity(CAST({column} AS DOUBLE[]), CAST({vector} AS DOUBLE[])), "
+        "CAST('NaN' AS DOUBLE)), 0), 9)"
+    ),
+    dimensions="len({column})",
     # Zone maps and the engine's own top-N serve newest-first by name, scope and type: an ART index is never used there,
     # and every checkpoint writes it anew.
     only_identifiers_indexed=True,
@@ -197,6 +210,7 @@ SQLITE: Final = Dialect(
     # table has just deleted.
     among="SELECT DISTINCT * FROM ({inner})",
     array="{column} IN (SELECT value FROM json_each({values}))",
+    contains="contains_alike({column}, {text})",  # a function of ours: SQLite knows the case of ASCII letters only
     suffix=" STRICT",
 )
 

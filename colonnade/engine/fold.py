@@ -16,6 +16,7 @@ from colonnade.engine.plan import (
     And,
     At,
     Bucket,
+    Contains,
     Filter,
     Is,
     Measure,
@@ -31,6 +32,7 @@ from colonnade.engine.plan import (
 from colonnade.errors import InvalidInput
 from colonnade.schemas.payloads import from_json
 from colonnade.schemas.table import Table
+from colonnade.schemas.words import pattern
 
 _MISSING: Final = object()
 _COMPARE: Final = {
@@ -103,6 +105,8 @@ def mask(filter: Filter, data: pa.Table) -> pa.ChunkedArray:
             return _by_row(data, place, lambda found: found is _MISSING or found is None)
         case Null(str() as name):
             return data.column(name).is_null()
+        case Contains(name, text):
+            return pc.match_substring_regex(data.column(name), pattern(text))
         case Not(of):
             return pc.invert(mask(of, data))
         case And(parts):

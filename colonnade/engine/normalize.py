@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, TypeVar, get_args
@@ -12,10 +13,12 @@ from colonnade.engine.plan import (
     At,
     Bucket,
     Comparison,
+    Contains,
     Delete,
     Filter,
     Function,
     Is,
+    Nearest,
     Not,
     Null,
     OneOf,
@@ -24,6 +27,7 @@ from colonnade.engine.plan import (
     Plan,
     Put,
     Scan,
+    Search,
     Summarize,
     each_leaf,
 )
@@ -31,9 +35,10 @@ from colonnade.errors import InvalidInput
 from colonnade.schemas.check import check
 from colonnade.schemas.few import FewRows
 from colonnade.schemas.kinds import NUMERIC
-from colonnade.schemas.payloads import from_json, to_json
+from colonnade.schemas.payloads import escape_text, from_json, to_json
 from colonnade.schemas.records import spell_value
 from colonnade.schemas.table import Table
+from colonnade.schemas.words import words
 
 P = TypeVar("P", Scan, Summarize)
 
@@ -58,6 +63,10 @@ def normalize(plan: Plan) -> Plan:
         case Summarize():
             _summary(plan)
             return replace(plan, where=_filter(plan.where, table))
+        case Nearest():
+            return replace(_nearest(plan), where=_filter(plan.where, table))
+        case Search():
+            return replace(_search(plan), where=_filter(plan.where, table))
     raise InvalidInput(f"{type(plan).__name__} is no plan")
 
 
@@ -72,6 +81,36 @@ def _scan(plan: Scan) -> Scan:
     return plan.but(where=_filter(plan.where, table))
 
 
+def _search(plan: Search) -> Search:
+    for name in plan.columns:
+        _text_column(plan.table, name)
+    if not plan.columns or not plan.words or any(words(word) != [word] for word in plan.words):
+        raise InvalidInput(f"a search needs columns and words in lower case, such as 'refund', not {plan.words!r:.80}")
+    if plan.limit < 0:
+        raise InvalidInput(f"limit must be >= 0, not {plan.limit}")
+    return replace(plan, words=tuple(dict.fromkeys(plan.words)), columns=tuple(dict.fromkeys(plan.columns)))
+
+
+def _nearest(plan: Nearest) -> Nearest:
+    if plan.table.column(plan.column).kind.name != "vector":
+        raise InvalidInput(f"{plan.column} of {plan.table.name} is no vector")
+    try:
+        vector = tuple(array("f", spell_value(plan.table, plan.column, plan.vector)))  # as exact as those that are kept
+    except TypeError as error:
+        raise InvalidInput(f"{plan.table.name}: {plan.column} {error}") from None
+    if not any(vector):
+        raise InvalidInput("a vector of zeros points nowhere, so nothing is near to it")
+    if plan.k < 0:
+        raise InvalidInput(f"k must be >= 0, not {plan.k}")
+    _scan(Scan(plan.table, columns=plan.columns))
+    return replace(plan, vector=vector)
+
+
+def _text_column(table: Table, name: str) -> None:
+    if (kind := table.column(name).kind.name) not in ("text", "json"):
+        raise InvalidInput(f"{name} of {table.name} is {kind}, and only text and JSON hold words")
+
+
 def _values(plan: Patch, table: Table) -> dict[str, object]:
     values = {name: spell_value(table, name, value) for name, value in plan.values.items()}
     if not values:
@@ -82,6 +121,8 @@ def _values(plan: Patch, table: Table) -> dict[str, object]:
         raise InvalidInput(f"{', '.join(sorted(kept))} of {table.name} is written once and cannot be changed")
     if table.facts.final in values and values[table.facts.final] is None:
         raise InvalidInput(f"{table.facts.final} of {table.name} ends a row and cannot be taken back")
+    if vectors := [name for name in values if table.columns[name].kind.name == "vector"]:
+        raise InvalidInput(f"{', '.join(vectors)} of {table.name} is a vector: put the whole row instead")
     if missing := [name for name, value in values.items() if value is None and not table.columns[name].nullable]:
         raise InvalidInput(f"{table.name}: {', '.join(missing)} cannot be null")
     return values
@@ -130,6 +171,11 @@ def _leaf(filter: Filter, table: Table) -> Filter:
         case OneOf(name, values):
             table.column(name)
             return OneOf(name, tuple(spell_value(table, name, value) for value in values))
+        case Contains(name, text):
+            _text_column(table, name)
+            if not isinstance(text, str) or not text:
+                raise InvalidInput(f"to be contained in {name} takes some text, not {text!r:.80}")
+            return Contains(name, escape_text(text))
         case Among(name, scan, of):
             if table.column(name).kind != scan.table.column(of).kind:
                 raise InvalidInput(f"{name} and {of} are of different kinds")
@@ -153,7 +199,7 @@ def named_columns(filter: Filter) -> set[str]:
     match filter:
         case Is(place) | Null(place):
             return {place.column if isinstance(place, At) else place}
-        case OneOf(name) | Among(name):
+        case OneOf(name) | Among(name) | Contains(name):
             return {name}
         case Not(of):
             return named_columns(of)
@@ -197,6 +243,8 @@ def _rename(filter: Filter, to: Callable[[str], str]) -> Filter:
             return Null(to(name))
         case OneOf(name, values):
             return OneOf(to(name), values)
+        case Contains(name, text):
+            return Contains(to(name), text)
         case Among(name, scan, of):
             return Among(to(name), scan, of)
     return filter

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Coroutine, Generator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import update_wrapper
 from types import MethodType
@@ -107,6 +107,32 @@ def atomic(steps: Callable[Concatenate[Any, P], Steps[R]]) -> operation[P, R]:
     return operation(steps, atomic=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """Steps within an operation that is not atomic, to be run as an atomic one by themselves."""
+
+    steps: Callable[[], Steps[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function of the user's that may take long: it is called in a thread where the operation is awaited."""
+
+    function: Callable[[], Any]
+
+
+def as_one(steps: Callable[[], Steps[R]]) -> Steps[R]:
+    """Run steps as one: ``saved = yield from as_one(lambda: self._saved(data))``."""
+    answer: R = yield Whole(steps)  # type: ignore[misc]  # no plan, and the driver knows
+    return answer
+
+
+def called(function: Callable[[], R]) -> Steps[R]:
+    """Call a function of the user's, outside of any transaction."""
+    answer: R = yield Call(function)  # type: ignore[misc]
+    return answer
+
+
 def clear_all(domain: str) -> Steps[None]:
     """Delete every row of every table of a domain."""
     for table in STORED:
@@ -144,8 +170,10 @@ class Guard:
             self._read[plan.table.name] = pa.concat_tables([known.select(both), answer.select(both)])
 
 
-Natives = Generator[tuple[Any, Plan], Any, R]
-"""Yields a store with a plan that it runs natively, is sent the answer; returns what the operation returns."""
+Natives = Generator[tuple[Any, Any], Any, R]
+"""Yields a store with a plan that it runs natively, or ``None`` with a ``Whole`` or a ``Call``; is sent the answer.
+
+It returns what the operation returns."""
 
 
 def expand(steps: Steps[R], route: Route, guard: Guard | None = None) -> Natives[R]:
@@ -157,6 +185,9 @@ def expand(steps: Steps[R], route: Route, guard: Guard | None = None) -> Natives
         except StopIteration as stop:
             result: R = stop.value
             return result
+        if isinstance(plan, Whole | Call):
+            answer = yield None, plan
+            continue
         if guard is not None:
             plan = guard.before(plan)
         answer = yield from perform(plan, route)

@@ -94,6 +94,14 @@ class Null(Filter):
 
 
 @dataclass(frozen=True, slots=True)
+class Contains(Filter):
+    """Whether a text or JSON column, as it is stored, has a text in it, letters of either case alike (``words``)."""
+
+    column: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Not(Filter):
     """The opposite; null stays null."""
 
@@ -279,14 +287,56 @@ class Delete:
     where: Filter
 
 
-Plan = Put | Patch | Scan | Summarize | Delete
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Rows that hold words, best first: all of the words among their columns, or with ``some`` at least one.
+
+    Answers the key, ``score``, and the ``column`` and ``snippet`` where the words are. ``searching`` defines how rows
+    are ranked, the same on every store.
+    """
+
+    table: Table
+    words: tuple[str, ...]
+    columns: tuple[str, ...]
+    where: Filter = TRUE
+    limit: int = 10
+    some: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """The ``k`` rows whose vectors are nearest to one by their angle, nearest first; ties by key.
+
+    Answers ``columns`` and the ``similarity``: the cosine, from 1 (the same direction) to -1, to nine digits; 0 for
+    zeros. Vectors of other dimensions are passed over. ``neighbours`` computes it.
+    """
+
+    table: Table
+    column: str
+    vector: tuple[float, ...]
+    k: int = 10
+    where: Filter = TRUE
+    columns: tuple[str, ...] | None = None
+
+    @property
+    def projection(self) -> tuple[str, ...]:
+        """The columns that it gives, before the similarity."""
+        return tuple(self.table.columns) if self.columns is None else self.columns
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All columns that it gives."""
+        return (*self.projection, "similarity")
+
+
+Plan = Put | Patch | Scan | Summarize | Delete | Search | Nearest
 
 R = TypeVar("R")
 Steps = Generator[Plan, Any, R]
 """What domain operations and questions are: they yield plans and are sent the answers."""
 
 
-def rows(plan: Scan | Summarize) -> Steps[pa.Table]:
+def rows(plan: Scan | Summarize | Search | Nearest) -> Steps[pa.Table]:
     """Ask for rows, typed: ``found = yield from rows(Scan(...))``."""
     answer: pa.Table = yield plan
     return answer

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from functools import update_wrapper
 from typing import Any, ClassVar, ParamSpec, TypeVar
 
+from colonnade.engine.domains.trace_filters import FILTERS, trace_filter
 from colonnade.engine.operation import C, Domain, operation
-from colonnade.engine.plan import Steps
+from colonnade.engine.plan import TRUE, Filter, Is, Steps
 from colonnade.queries.compare import compare_batches
 from colonnade.queries.messages import messages_of_thread
+from colonnade.queries.pages import When
 from colonnade.queries.results import pass_hat_k
+from colonnade.queries.search import Hit, search_table, table_to_search
 from colonnade.queries.spans import find_spans, scores_of_span
 from colonnade.queries.traces import root_spans, spans_of_trace
 from colonnade.queries.usage import usage_of_spans
+from colonnade.schemas import SPANS
+from colonnade.schemas.table import Table
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,6 +34,55 @@ def question(asked: Callable[P, Steps[R]]) -> operation[P, R]:
     return operation(steps)
 
 
+def search(
+    text: str,
+    *,
+    table: Table | str = "spans",
+    fields: Collection[str] | None = None,
+    some: bool = False,
+    filters: Mapping[str, Any] | None = None,
+    since: When | None = None,
+    until: When | None = None,
+    limit: int = 10,
+) -> Steps[list[Hit]]:
+    """Rows that hold the words of a text, best first: ``store.search("refund denied")``.
+
+    All words must occur among the searched fields, each as a whole word, in any order and either case; with ``some``
+    one of them is enough, and rows with more of them come first. ``table`` is ``spans`` (input, output, error and name
+    are searched), ``messages``, ``threads``, ``resources``, ``scores`` or ``evals``; ``fields`` names others.
+    ``filters`` of spans are those of ``observability.list_traces``, and fields that must be equal, as of all other
+    tables: ``{"status": "error", "threadId": "t1"}``. ``since`` (inclusive) and ``until`` (exclusive) are moments, or
+    how long ago: ``"24h"``.
+
+    Of more than 10,000 rows that hold the words the newest are ranked. ``InvalidInput`` where the text has no words.
+    """
+    searched = table_to_search(table)
+    return (
+        yield from search_table(
+            text,
+            table=searched,
+            fields=fields,
+            some=some,
+            limit=limit,
+            since=since,
+            until=until,
+            where=_filters(searched, filters or {}),
+        )
+    )
+
+
+def _filters(table: Table, filters: Mapping[str, Any]) -> Filter:
+    where: Filter = TRUE
+    traces = {}
+    for name, value in filters.items():
+        if table == SPANS and name in FILTERS:
+            traces[name] = value
+        else:
+            known = table.by_api[name].name if name in table.by_api else table.column(name).name
+            where &= Is(known, "=", value)
+    return where & trace_filter(traces)
+
+
 class Questions(Domain[C]):
     """Questions over everything that is kept. They only read, each table from the store that keeps it."""
 
@@ -42,3 +96,4 @@ class Questions(Domain[C]):
     usage = question(usage_of_spans)
     pass_hat_k = question(pass_hat_k)
     compare = question(compare_batches)
+    search = question(search)

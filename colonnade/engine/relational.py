@@ -19,9 +19,11 @@ from colonnade.engine.plan import (
     And,
     At,
     Bucket,
+    Contains,
     Delete,
     Filter,
     Is,
+    Nearest,
     Not,
     Null,
     OneOf,
@@ -34,6 +36,7 @@ from colonnade.engine.plan import (
 from colonnade.schemas import table_named
 from colonnade.schemas.payloads import escape_text
 from colonnade.schemas.table import Table
+from colonnade.schemas.words import lower, pattern
 
 INLINE = 64
 """Up to so many values of a one-of are bound one by one, which lets a store prune by them; more go as one array."""
@@ -129,6 +132,11 @@ class Renderer:
                 if scan.table.columns[of].nullable:  # one null would make every row that is not found unknown
                     inner = f"SELECT {ident(of)} FROM ({inner}) AS found WHERE {ident(of)} IS NOT NULL"
                 return f"{ident(name)} IN ({self._dialect.among.replace('{inner}', inner)})"
+            case Contains(name, text):
+                if self._dialect.contains is None:
+                    raise TypeError(f"{self._dialect.name} does not look for texts")
+                gaps = {"pattern": lambda: self._bind(pattern(text)), "text": lambda: self._bind(lower(text))}
+                return self._fill(self._dialect.contains, column=ident(name), **gaps)
             case Null(At() as place):
                 spelling, kind = self._place(place)
                 return f"coalesce({kind()}, '{spelling.null}') = '{spelling.null}'"
@@ -195,6 +203,17 @@ class Renderer:
         inner = "*" if column is None else self._dialect.ident(column)
         return (self._dialect.functions or {})[function].format(column=inner)
 
+    def nearest(self, plan: Nearest, columns: Sequence[str]) -> Statement:
+        """``SELECT`` of columns, ordered by how near a vector is."""
+        ident, column = self._dialect.ident, self._dialect.ident(plan.column)
+        chosen = ", ".join(map(ident, columns))
+        same = f"{self._dialect.dimensions.format(column=column)} = {len(plan.vector)}"
+        where = f"{self._where(plan.where)} AND {same}" if plan.where != And(()) else f" WHERE {same}"
+        near = self._fill(self._dialect.nearest or "", column=column, vector=lambda: self._bind(list(plan.vector)))
+        order = ", ".join([f"{near} DESC", *map(ident, plan.table.key)])
+        sql = f"SELECT {chosen} FROM {self._source(plan.table)}{where} ORDER BY {order}"
+        return self._done(sql + self._dialect.page.format(limit=plan.k, offset=0))
+
     def patch(self, plan: Patch) -> Statement:
         """``UPDATE``."""
         changes = ", ".join(f"{self._dialect.ident(name)} = {self._bind(v)}" for name, v in plan.values.items())
@@ -258,7 +277,7 @@ def create_table(dialect: Dialect, table: Table) -> str:
     lines = []
     for column in table.columns.values():
         required = "" if column.nullable else " NOT NULL"
-        wide = dialect.payload if column.payload else ""
+        wide = dialect.payload if column.payload and column.kind.name != "vector" else ""
         lines.append(f"  {dialect.ident(column.name)} {dialect.type_of(column)}{required}{wide}")
     lines.append(f"  PRIMARY KEY ({', '.join(map(dialect.ident, table.key))})")
     return f"CREATE TABLE IF NOT EXISTS {dialect.table(table)} (\n" + ",\n".join(lines) + f"\n){dialect.suffix}"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import pyarrow as pa
 
 from colonnade.engine.abilities import Abilities, Route, native_scan, perform
-from colonnade.engine.operation import Guard, Natives, expand
-from colonnade.engine.plan import Delete, Patch, Plan, Put, Scan, Steps, Summarize
+from colonnade.engine.operation import Call, Guard, Natives, Whole, expand
+from colonnade.engine.plan import Delete, Nearest, Patch, Plan, Put, Scan, Search, Steps, Summarize
 from colonnade.engine.running import Engine, Query
 from colonnade.errors import Conflict, Unsupported
 from colonnade.schemas.table import Table
@@ -80,6 +80,21 @@ class Store:
         """Groups and measures, sorted by group."""
         raise Unsupported(f"{self} does not summarize")
 
+    def nearest(self, plan: Nearest) -> pa.Table:
+        """The ``neighbours.needed`` columns of the nearest rows, ``k`` at most, nearest first.
+
+        They are compared and sorted again above the store, so an index that is only nearly right may give them.
+        """
+        raise Unsupported(f"{self} does not compare vectors")
+
+    def search(self, plan: Search) -> pa.Table:
+        """The ``searching.needed`` columns of rows that hold the words, best first, ``limit`` at most.
+
+        They are looked at and ranked again above the store. So rows too many do no harm; but all rows are given, where
+        they are fewer than ``limit``.
+        """
+        raise Unsupported(f"{self} does not search")
+
     def transaction(self) -> AbstractContextManager[Store]:
         """A session in which plans are one: committed at its end, undone on an error; ``Conflict`` if others won."""
         raise Unsupported(f"{self} has no transactions")
@@ -95,6 +110,10 @@ class Store:
                 return self.scan(plan)
             case Summarize():
                 return self.summarize(plan)
+            case Search():
+                return self.search(plan)
+            case Nearest():
+                return self.nearest(plan)
             case Put():
                 return self.put(plan)
             case Patch():
@@ -144,12 +163,16 @@ def run(steps: Callable[[], Steps[R]], route: Route, keeper: Store | None, *, at
     ``keeper`` is the store whose domain it belongs to: an atomic operation is one transaction of it, or guarded by
     compare-and-set, and runs again from its start on ``Conflict``.
     """
+
+    def whole(inner: Callable[[], Steps[Any]]) -> Any:
+        return run(inner, route, keeper, atomic=True)
+
     for pause in pauses():
         try:
             if atomic and keeper is not None and keeper.abilities.transactions:
                 with keeper.transaction() as session:
                     return _drive(expand(steps(), _instead(route, keeper, session)))
-            return _drive(expand(steps(), route, Guard() if atomic else None))
+            return _drive(expand(steps(), route, Guard() if atomic else None), whole)
         except Conflict:
             if pause is None:
                 raise
@@ -163,12 +186,16 @@ async def run_async(steps: Callable[[], Steps[R]], route: Route, keeper: AnyStor
 
     if isinstance(keeper, Store):
         return await asyncio.to_thread(run, steps, route, keeper, atomic=atomic)
+
+    async def whole(inner: Callable[[], Steps[Any]]) -> Any:
+        return await run_async(inner, route, keeper, atomic=True)
+
     for pause in pauses():
         try:
             if atomic and keeper is not None and keeper.abilities.transactions:
                 async with keeper.transaction() as session:
                     return await _drive_async(expand(steps(), _instead(route, keeper, session)))
-            return await _drive_async(expand(steps(), route, Guard() if atomic else None))
+            return await _drive_async(expand(steps(), route, Guard() if atomic else None), whole)
         except Conflict:
             if pause is None:
                 raise
@@ -206,7 +233,7 @@ def _instead(route: Route, keeper: Any, session: Any) -> Route:
     return within
 
 
-def _drive(natives: Natives[R]) -> R:
+def _drive(natives: Natives[R], whole: Callable[[Callable[[], Steps[Any]]], Any] | None = None) -> R:
     answer: Any = None
     while True:
         try:
@@ -214,10 +241,16 @@ def _drive(natives: Natives[R]) -> R:
         except StopIteration as stop:
             result: R = stop.value
             return result
-        answer = store.execute(plan)
+        match plan:
+            case Whole(steps) if whole is not None:
+                answer = whole(steps)
+            case Call(function):
+                answer = function()
+            case _:
+                answer = store.execute(plan)
 
 
-async def _drive_async(natives: Natives[R]) -> R:
+async def _drive_async(natives: Natives[R], whole: Callable[[Callable[[], Steps[Any]]], Any] | None = None) -> R:
     import asyncio
 
     answer: Any = None
@@ -227,7 +260,11 @@ async def _drive_async(natives: Natives[R]) -> R:
         except StopIteration as stop:
             result: R = stop.value
             return result
-        if isinstance(store, Store):
+        if isinstance(plan, Whole) and whole is not None:
+            answer = await whole(plan.steps)
+        elif isinstance(plan, Call):
+            answer = await asyncio.to_thread(plan.function)
+        elif isinstance(store, Store):
             answer = await asyncio.to_thread(store.execute, plan)
         else:
             answer = await store.execute(plan)

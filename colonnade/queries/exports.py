@@ -13,12 +13,11 @@ import pyarrow as pa
 
 from colonnade.engine.plan import TRUE, Filter, Scan, between
 from colonnade.errors import InvalidInput
+from colonnade.queries.times import time_of
 from colonnade.schemas.table import Table
 
 FORMATS: Final = ("parquet", "arrow", "csv", "jsonl")
 """Formats by the file's ending; ``.arrow`` is the Arrow IPC file format (Feather)."""
-
-_TIME: Final = {"spans": "startedAt", "evals": "created_at", "traces": "createdAt"}
 
 
 def export_plan(
@@ -35,7 +34,7 @@ def export_plan(
     """
     named = None if columns is None else tuple(table.column(name).name for name in columns)
     chosen = table.light if named is None and light else named
-    when = _TIME.get(table.name, "createdAt")
+    when = time_of(table)
     where: Filter = TRUE if since is None and until is None else between(when, since, until, end_exclusive=True)
     return Scan(table, where, columns=chosen)
 
@@ -97,11 +96,29 @@ def _writer(kind: str, path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.R
         case "csv":
             import pyarrow.csv as csv
 
-            with csv.CSVWriter(path, schema) as table:
-                yield table.write_batch
+            flat = pa.schema([field.with_type(pa.string()) if _is_list(field) else field for field in schema])
+            with csv.CSVWriter(path, flat) as table:
+                yield lambda batch: table.write_batch(_flattened(batch, flat))
         case _:
             with path.open("w", encoding="utf-8") as lines:
                 yield lambda batch: lines.writelines(_json_lines(batch))
+
+
+def _is_list(of: pa.Field | pa.Array) -> bool:
+    return bool(pa.types.is_list(of.type))
+
+
+def _flattened(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Lists, which CSV does not know, as JSON."""
+    from colonnade.schemas.payloads import to_json
+
+    columns = [
+        pa.array([None if each is None else to_json(each) for each in column.to_pylist()], pa.string())
+        if _is_list(column)
+        else column
+        for column in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _json_lines(batch: pa.RecordBatch) -> Iterator[str]:

@@ -8,8 +8,15 @@ from datetime import UTC, datetime, timedelta
 
 from colonnade.errors import InvalidInput
 from colonnade.schemas.records import parse_timestamp
+from colonnade.schemas.table import Table
 
+_TIME = {"spans": "startedAt", "evals": "created_at", "traces": "createdAt"}
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def time_of(table: Table) -> str:
+    """The column that says when a row began: what ``since`` and ``until`` are about."""
+    return _TIME.get(table.name, "createdAt")
 
 
 def parse_duration(given: float | str | timedelta) -> float:

@@ -6,16 +6,16 @@ from typing import Final
 
 from colonnade.errors import InvalidInput
 from colonnade.schemas.agents import AGENTS
-from colonnade.schemas.memory import MESSAGES, RESOURCES, THREADS
+from colonnade.schemas.memory import MESSAGES, RESOURCES, THREADS, VECTORS
 from colonnade.schemas.observability import SPANS, TRACES
 from colonnade.schemas.scores import EVALS, SCORES
 from colonnade.schemas.table import Table, unknown_column
 from colonnade.schemas.workflows import WORKFLOWS
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Version of the schemas as a whole; a store remembers the one that it was written with."""
 
-STORED: Final = (THREADS, MESSAGES, RESOURCES, WORKFLOWS, EVALS, SCORES, SPANS, AGENTS)
+STORED: Final = (THREADS, MESSAGES, RESOURCES, VECTORS, WORKFLOWS, EVALS, SCORES, SPANS, AGENTS)
 """The tables that a store keeps."""
 
 READINGS: Final = (TRACES,)
@@ -49,6 +49,7 @@ __all__ = [
     "TABLES",
     "THREADS",
     "TRACES",
+    "VECTORS",
     "VERSION",
     "WORKFLOWS",
     "Table",

@@ -110,6 +110,7 @@ def _problems(column: Column, array: pa.ChunkedArray) -> Iterator[Problem]:
         finite = pc.fill_null(pc.is_finite(pc.list_flatten(array)), False)
         rows = pc.list_parent_indices(array).filter(pc.invert(finite)).unique()
         yield from (Problem(row, column.api, "must hold finite numbers only") for row in rows.to_pylist())
+        bad.append((pc.equal(pc.list_value_length(array), _zero()), "must have at least one dimension"))
     for where, message in bad:
         places = pc.indices_nonzero(where)
         yield from (Problem(place, column.api, message) for place in places.to_pylist())

@@ -45,6 +45,9 @@ BOOLEAN: Final = Kind("boolean", pa.bool_())
 TIMESTAMP: Final = Kind("timestamp", pa.timestamp("us", tz="UTC"))
 BINARY: Final = Kind("binary", pa.binary())
 
+VECTOR: Final = Kind("vector", pa.list_(pa.field("element", pa.float32())))
+"""A vector of any number of dimensions; the rows of one column may differ."""
+
 SCALARS: Final = (TEXT, UUID, JSON, INTEGER, BIGINT, FLOAT, BOOLEAN, TIMESTAMP, BINARY)
 NUMERIC: Final = frozenset({"integer", "bigint", "float"})
 
@@ -59,12 +62,12 @@ def vector(size: int) -> Kind:
 
 def kind_named(name: str) -> Kind:
     """The kind with that name, as ``str(kind)`` writes it: ``text``, ``json``, ``vector[384]`` ..."""
-    for kind in SCALARS:
+    for kind in (*SCALARS, VECTOR):
         if kind.name == name:
             return kind
     if match := re.fullmatch(r"vector\[(\d+)\]", name):
         return vector(int(match[1]))
-    known = ", ".join(kind.name for kind in SCALARS)
+    known = ", ".join(kind.name for kind in (*SCALARS, VECTOR))
     raise ValueError(f"{name!r} is no kind of column; the kinds are {known}, vector[n]")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from colonnade.schemas.kinds import JSON, TEXT, TIMESTAMP, field
+from colonnade.schemas.kinds import INTEGER, JSON, TEXT, TIMESTAMP, VECTOR, field
 from colonnade.schemas.table import Index, table
 
 THREADS = table(
@@ -56,4 +56,24 @@ RESOURCES = table(
     mastra="mastra_resources",
     description="Users and entities, with the working memory that is kept of each.",
     key=["id"],
+)
+
+VECTORS = table(
+    "memory_messages",
+    [
+        field("id", TEXT, "The message's id, and `#1`, `#2` ... for further pieces of it.", identifier=True),
+        field("message_id", TEXT, "The message that was embedded.", api="messageId", identifier=True),
+        field("thread_id", TEXT, "The thread of the message.", api="threadId", identifier=True),
+        field("resourceId", TEXT, "The resource that owns the message.", nullable=True, identifier=True),
+        field("piece", INTEGER, "Which piece of the message's text it is, from 0."),
+        field("model", TEXT, "The embedding model; vectors of different models are not compared."),
+        field("createdAt", TIMESTAMP, "When the message was written."),
+        field("embedding", VECTOR, "Where the meaning of the text is.", payload=True),
+    ],
+    domain="memory",
+    record="MessageVector",
+    mastra="memory_messages",
+    description="Embeddings of messages, for recall by meaning; they come and go with their messages.",
+    key=["id"],
+    indexes=[Index((column,), "createdAt") for column in ("message_id", "thread_id", "resourceId")],
 )

@@ -53,7 +53,8 @@ def json_schema(table: Table) -> dict[str, Any]:
 def _json_property(column: Column) -> dict[str, Any]:
     if column.kind.name == "vector":
         size = column.kind.size
-        shape: dict[str, Any] = {"type": "array", "items": {"type": "number"}, "minItems": size, "maxItems": size}
+        shape: dict[str, Any] = {"type": "array", "items": {"type": "number"}, "minItems": size or 1}
+        shape |= {"maxItems": size} if size else {}
     else:
         shape = dict(_JSON_TYPES[column.kind.name])
     if column.identifier and column.kind.name == "text":

@@ -60,6 +60,27 @@ class Resource(TypedDict):
     """When it last changed."""
 
 
+class MessageVector(TypedDict):
+    """Embeddings of messages, for recall by meaning; they come and go with their messages."""
+
+    id: str
+    """The message's id, and `#1`, `#2` ... for further pieces of it."""
+    messageId: str
+    """The message that was embedded."""
+    threadId: str
+    """The thread of the message."""
+    resourceId: str | None
+    """The resource that owns the message."""
+    piece: int
+    """Which piece of the message's text it is, from 0."""
+    model: str
+    """The embedding model; vectors of different models are not compared."""
+    createdAt: datetime
+    """When the message was written."""
+    embedding: list[float]
+    """Where the meaning of the text is."""
+
+
 class WorkflowRun(TypedDict):
     """One row a run of a workflow: its latest snapshot."""
 

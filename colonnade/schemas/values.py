@@ -40,7 +40,7 @@ def speller(column: Column) -> Callable[[Any], Any]:
         case "text":
             return _identifier if column.identifier else _text
         case "vector":
-            return lambda value: _vector(value, column.kind.size or 0)
+            return lambda value: _vector(value, column.kind.size)
         case name:
             return _SPELLERS[name]
 
@@ -107,9 +107,11 @@ def _binary(value: object) -> bytes:
     return bytes(value)
 
 
-def _vector(value: Sequence[float], size: int) -> list[float]:
+def _vector(value: Sequence[float], size: int | None) -> list[float]:
     values = [_float(item) for item in value]
-    if len(values) != size:
+    if not values:
+        raise ValueError("must have at least one dimension")
+    if size is not None and len(values) != size:
         raise ValueError(f"must have {size} dimensions, not {len(values)}")
     if any(abs(item) > _FLOAT32 for item in values):
         raise ValueError("holds a number that is out of range for 32-bit floating-point numbers")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from typing import Any
 
-from colonnade.engine.plan import TRUE, Bucket, Filter, Measure, Order, Put, Scan, Summarize, asc
+from colonnade.engine.plan import TRUE, Bucket, Filter, Measure, Nearest, Order, Put, Scan, Search, Summarize, asc
 from colonnade.schemas.records import decode, encode
 from colonnade.schemas.table import Table
 from colonnade.testing.sample import WRITES
@@ -18,11 +18,11 @@ class Question:
     """A rule in words, a plan that asks for it, and the answer.
 
     ``expected`` has one element a row: the value where the plan gives one column, otherwise a tuple of them. Rows count
-    in their order where the plan has one, and JSON and times are as records have them.
+    in their order where the plan has one, and JSON and times are as records have them. Of a search it is the keys.
     """
 
     caption: str
-    plan: Scan | Summarize
+    plan: Scan | Summarize | Search | Nearest
     expected: tuple[Any, ...]
 
 
@@ -36,11 +36,14 @@ def ask(storage: Any, question: Question) -> None:
     """Ask a loaded storage; ``AssertionError`` shows expected and found rows line by line where they differ."""
     plan = question.plan
     answer = storage.execute(plan)
+    names: tuple[str, ...]
+    if isinstance(plan, Search):
+        answer = answer.select(list(plan.table.key))
     if isinstance(plan, Scan):
-        names: tuple[str, ...] = plan.projection
+        names = plan.projection
         rows = [tuple(record.values()) for record in decode(plan.table, answer)]
     else:
-        names = plan.names
+        names = tuple(answer.column_names) if isinstance(plan, Search) else plan.names
         rows = [tuple(row.values()) for row in answer.to_pylist()]
     found = [row[0] if len(names) == 1 else row for row in rows]
     wanted = list(question.expected)

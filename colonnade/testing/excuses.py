@@ -36,6 +36,13 @@ _WITHIN: Final = Excuse(
     "never", "A put with expect is compared within a transaction, which this store has; it needs no second way."
 )
 
+_NO_INDEX: Final = Excuse(
+    "notimpl",
+    "It keeps no index of words: rows are scanned for them, by text search where it has that, and ranked above.",
+)
+
+_NO_VECTORS: Final = Excuse("notimpl", "It knows no vectors: all rows are read and compared in Arrow.")
+
 EXCUSES: Final[Mapping[str, Mapping[str, Excuse]]] = {
     "memory": {
         "transactions": Excuse(
@@ -44,10 +51,13 @@ EXCUSES: Final[Mapping[str, Mapping[str, Excuse]]] = {
         ),
         "semijoin": Excuse("notimpl", "The inner scan is answered first and its values become a one-of."),
         "patch": Excuse("notimpl", "Rows are scanned, changed and put, compared with what was scanned."),
+        "search": _NO_INDEX,
     },
-    "duckdb": {"compare_and_set": _WITHIN},
+    "duckdb": {"compare_and_set": _WITHIN, "search": _NO_INDEX},
     "sqlite": {
         "compare_and_set": _WITHIN,
+        "nearest": _NO_VECTORS,
+        "search": _NO_INDEX,
         **_same(
             Excuse("notimpl", "SQLite has no quantiles, and none was written for it: rows are folded in Arrow."),
             *("p50", "p95", "p99"),
@@ -87,6 +97,8 @@ EXCUSES: Final[Mapping[str, Mapping[str, Excuse]]] = {
             "notimpl", "Each write is one frame of a log; frames of several are not joined, so it compares and sets."
         ),
         "semijoin": Excuse("notimpl", "The inner scan is answered first and its values become a one-of."),
+        "nearest": _NO_VECTORS,
+        "search": _NO_INDEX,
         "patch": Excuse(
             "never", "Nothing is changed in place: an update is a later copy, which is what scan and put make of it."
         ),

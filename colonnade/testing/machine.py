@@ -10,6 +10,7 @@ from __future__ import annotations
 import unittest
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from math import isclose
 from typing import Any, ClassVar, Final
 
 import pyarrow as pa
@@ -21,23 +22,25 @@ from colonnade.engine import store as engine_store
 from colonnade.engine.plan import (
     TRUE,
     Delete,
+    Nearest,
     OneOf,
     Patch,
     Plan,
     Put,
     Scan,
+    Search,
     Steps,
     Summarize,
 )
 from colonnade.errors import ColonnadeError, Conflict, InvalidInput, Unsupported
-from colonnade.schemas import EVALS, MESSAGES, SCORES, SPANS, THREADS, TRACES, WORKFLOWS
+from colonnade.schemas import EVALS, MESSAGES, SCORES, SPANS, THREADS, TRACES, VECTORS, WORKFLOWS
 from colonnade.schemas.table import Table
 from colonnade.testing import plans
 from colonnade.testing.reference import Anything, Near, Reference, Row, is_same, plain
 from colonnade.testing.strategies import crowd
 
-MACHINE_TABLES: Final = (THREADS, MESSAGES, WORKFLOWS, SPANS, SCORES, EVALS, TRACES)
-"""Plain keys and composite ones, columns written once, a final column, UUIDs, and a reading."""
+MACHINE_TABLES: Final = (THREADS, MESSAGES, VECTORS, WORKFLOWS, SPANS, SCORES, EVALS, TRACES)
+"""Plain keys and composite ones, columns written once, a final column, UUIDs, vectors, and a reading."""
 
 STEPS: Final = 20
 """Plans in one example: enough for a row to be written, patched, ended and deleted."""
@@ -150,6 +153,7 @@ def _is_same_group(here: Row, there: Row) -> bool:
 
 def _machine(storage: Any, tables: tuple[Table, ...], excused: frozenset[str]) -> type[RuleBasedStateMachine]:
     stored = tuple(table for table in tables if not table.facts.reading_of)
+    vectors = tuple(t for t in stored if any(column.kind.name == "vector" for column in t.columns.values()))
     readings = tuple(table for table in tables if table.facts.reading_of)
     rolls_back = "transactions" not in excused
     compares = rolls_back or "compare_and_set" not in excused
@@ -235,6 +239,31 @@ def _machine(storage: Any, tables: tuple[Table, ...], excused: frozenset[str]) -
                 raise
             agree(plan, answer, expected)
 
+        @rule(several=st.lists(over(plans.searches, stored, tables), min_size=2, max_size=6))
+        def search(self, several: list[Search]) -> None:
+            for plan in several:
+                self.search_one(plan)
+
+        def search_one(self, plan: Search) -> None:
+            answer, expected = storage.execute(plan), self.reference.search(plan)
+            assert answer.column_names == [*plan.table.key, "score", "column", "snippet"], answer.column_names
+            found = answer.drop_columns(["snippet"]).to_pylist()
+            assert _without_scores(found) == _without_scores(expected), f"{found}\nis not\n{expected}"
+            for here, there in zip(found, expected, strict=True):
+                assert isclose(here["score"], there["score"], abs_tol=1e-8), f"{here}\nis not\n{there}"
+
+        if vectors:
+
+            @rule(several=st.lists(over(plans.neighbours, vectors, tables), min_size=2, max_size=6))
+            def nearest(self, several: list[Nearest]) -> None:
+                for plan in several:
+                    answer = storage.execute(plan)
+                    assert answer.schema.types[:-1] == [plan.table.schema.field(name).type for name in plan.projection]
+                    found, expected = plain(answer), self.reference.nearest(plan)
+                    for here, there in zip(found, expected, strict=True):
+                        assert isclose(here.pop("similarity"), there.pop("similarity"), abs_tol=2e-9)
+                        assert is_same(plan.table, here, there), f"{here}\nis not\n{there}"
+
         @rule(plan=puts, spoilt=st.sampled_from(("not", "not", "gone", "incoming")), places=st.sets(st.integers(0, 45)))
         def compare_and_set(self, plan: Put, spoilt: str, places: set[int]) -> None:
             table = plan.table
@@ -311,6 +340,10 @@ def _machine(storage: Any, tables: tuple[Table, ...], excused: frozenset[str]) -
             self.holds_what_the_reference_holds()
 
     return Conformance
+
+
+def _without_scores(rows: list[Row]) -> list[Row]:
+    return [{name: value for name, value in row.items() if name != "score"} for row in rows]
 
 
 @st.composite

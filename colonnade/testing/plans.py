@@ -23,11 +23,13 @@ from colonnade.engine.plan import (
     At,
     Bucket,
     Comparison,
+    Contains,
     Delete,
     Filter,
     Function,
     Is,
     Measure,
+    Nearest,
     Not,
     Null,
     OneOf,
@@ -37,6 +39,7 @@ from colonnade.engine.plan import (
     Plan,
     Put,
     Scan,
+    Search,
     Summarize,
 )
 from colonnade.schemas.kinds import NUMERIC, Column
@@ -54,6 +57,9 @@ _FUNCTIONS: Final[SearchStrategy[Function]] = st.sampled_from(("sum", "sum", "me
 _LIMITS: Final = st.none() | st.integers(0, 8)
 _OFFSETS: Final = st.just(0) | st.integers(0, 3)
 _SEEDS: Final = st.none() | st.integers(0, 63)
+_PARTS: Final = ("a", "A", "hi", "100%", "1_0", "x' OR", "\\", '"a"', "\xe9", "\xc9", "\u05d0", "slash", "\0", ".", "K")
+_VECTORS: Final = ((1.0, 0.0), (1.0, -0.5), (0.1, 3.0), (-1.0, 1.0, 0.25), (1e-30, 0.0, 0.0), (3e38, 3e38))
+WORDS: Final = ("a", "hi", "100", "0", "x", "or", "where", "back", "slash", "cut", "null", "\xe9", "nowhere")
 _WIDTHS: Final = (timedelta(seconds=1), timedelta(hours=1), timedelta(days=1), timedelta(days=7))
 
 
@@ -140,6 +146,8 @@ def leaves(draw: DrawFn, table: Table) -> Filter:
     kind = draw(st.sampled_from(range(10)))
     if kind == 0:
         return Null(column.name)
+    if kind == 9 and column.kind.name in ("text", "json"):
+        return Contains(column.name, draw(st.sampled_from(_PARTS)))
     if column.kind.name == "json":
         place = At(column.name, draw(st.sampled_from(PATHS)))
         if kind == 1:
@@ -212,6 +220,37 @@ def summaries(draw: DrawFn, table: Table, others: tuple[Table, ...] = ()) -> Sum
 
 @cache
 @st.composite
+def neighbours(draw: DrawFn, table: Table, others: tuple[Table, ...] = ()) -> Nearest:
+    """The rows that are nearest to a vector of two or three dimensions; of a table that has vectors."""
+    (column,) = _columns(table, "vector")
+    columns = draw(_projections(table))
+    return Nearest(
+        table,
+        column.name,
+        tuple(draw(st.sampled_from(_VECTORS))),
+        draw(st.integers(0, 8)),
+        draw(filters(table, others)),
+        columns=tuple(columns or table.columns),
+    )
+
+
+@cache
+@st.composite
+def searches(draw: DrawFn, table: Table, others: tuple[Table, ...] = ()) -> Search:
+    """Searches for one to three words."""
+    columns = st.sampled_from([column.name for column in _columns(table, "text", "json")])
+    return Search(
+        table,
+        tuple(draw(st.lists(st.sampled_from(WORDS), min_size=1, max_size=3))),
+        tuple(draw(st.lists(columns, min_size=1, max_size=3))),
+        draw(filters(table, others)),
+        limit=draw(st.integers(0, 8)),
+        some=draw(st.booleans()),
+    )
+
+
+@cache
+@st.composite
 def _measures(draw: DrawFn, table: Table) -> Measure:
     kind = draw(st.sampled_from(range(6)))
     if kind == 0:
@@ -236,7 +275,8 @@ def puts(draw: DrawFn, table: Table) -> Put:
 def patches(draw: DrawFn, table: Table, others: tuple[Table, ...] = ()) -> Patch:
     """Patches of one to three columns that may be changed."""
     fixed = {*table.key, *table.once}
-    some = st.sampled_from([column for column in table.columns.values() if column.name not in fixed])
+    free = [column for column in table.columns.values() if column.name not in fixed and column.kind.name != "vector"]
+    some = st.sampled_from(free)
     changes = {}
     for column in draw(st.lists(some, min_size=1, max_size=3)):
         may_be_null = column.nullable and column.name != table.facts.final
@@ -282,6 +322,15 @@ def _refused(table: Table, data: pa.Table) -> Sequence[Plan]:
         Scan(table, columns=()),
         Scan(table, limit=-1),
         Scan(table, offset=-1),
+        Scan(table, Contains("nosuch", "a")),
+        Scan(table, Contains(naive, "a")),
+        Scan(table, Contains(key, "")),
+        Search(table, (), (key,)),
+        Search(table, ("two words",), (key,)),
+        Search(table, ("Upper",), (key,)),
+        Search(table, ("a",), ()),
+        Search(table, ("a",), (naive,)),
+        Search(table, ("a",), (key,), limit=-1),
         Summarize(table, by=("nosuch",)),
         Summarize(table, measures=()),
         Summarize(table, measures=(Measure("sum", key),)),

@@ -30,6 +30,7 @@ from colonnade.engine.plan import (
 from colonnade.schemas import MESSAGES, SCORES, SPANS, THREADS, TRACES, WORKFLOWS
 from colonnade.testing.asking import Question, ask, groups, keys, load, values
 from colonnade.testing.conditions import FILTERS, JOINS, JSON
+from colonnade.testing.ranked import RANKED
 from colonnade.testing.sample import BEFORE_1970, HOUR, JSON_ID, MINUTE, NOON, SQL_ID, TICK
 
 __all__ = ["QUESTIONS", "Question", "ask", "load"]
@@ -289,5 +290,5 @@ _SUMMARIES: Final = (
     ),
 )
 
-QUESTIONS: Final = (*_ORDERS, *FILTERS, *JSON, *JOINS, *_TIMES, *_NUMBERS, *_PUTS, *_READING, *_SUMMARIES)
+QUESTIONS: Final = (*_ORDERS, *FILTERS, *JSON, *JOINS, *_TIMES, *_NUMBERS, *_PUTS, *_READING, *_SUMMARIES, *RANKED)
 """Every question, by subject."""

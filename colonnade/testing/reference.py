@@ -7,6 +7,7 @@ are right. Rows hold stored values (identifiers and escaped text, JSON as text),
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,10 +22,12 @@ from colonnade.engine.plan import (
     And,
     At,
     Bucket,
+    Contains,
     Delete,
     Filter,
     Is,
     Measure,
+    Nearest,
     Not,
     Null,
     OneOf,
@@ -33,13 +36,15 @@ from colonnade.engine.plan import (
     Patch,
     Put,
     Scan,
+    Search,
     Summarize,
 )
 from colonnade.errors import Conflict, InvalidInput
 from colonnade.schemas import table_named
-from colonnade.schemas.payloads import from_json, to_json
+from colonnade.schemas.payloads import escape_text, from_json, to_json
 from colonnade.schemas.records import spell_value
 from colonnade.schemas.table import Table
+from colonnade.testing.searched import in_lower_case, search
 
 Row = dict[str, Any]
 Test = Callable[[Row], bool | None]
@@ -116,6 +121,21 @@ class Reference:
             answer.append(found | {each.name: _measure(each, plan.table, rows) for each in plan.measures})
         return in_order(answer, tuple(Order(name) for name in names))
 
+    def search(self, plan: Search) -> list[Row]:
+        """The best rows in their order: key, score and column."""
+        return search(self._kept(plan), plan)
+
+    def nearest(self, plan: Nearest) -> list[Row]:
+        """The nearest rows in their order."""
+        near = []
+        for row in self._kept(plan):
+            there = row[plan.column]
+            if there is not None and len(there) == len(plan.vector):
+                cosine = round(_cosine(there, plan.vector), 9)
+                near.append((-cosine, _key(plan.table, row), {name: row[name] for name in plan.projection}))
+        ordered = sorted(near, key=lambda each: each[:2])[: plan.k]
+        return [row | {"similarity": -cosine} for cosine, _, row in ordered]
+
     def put(self, plan: Put) -> int:
         """Upsert; ``Conflict`` where ``expect`` is not what is stored."""
         rows = self._tables.setdefault(plan.table.name, {})
@@ -155,7 +175,7 @@ class Reference:
             del self._tables[plan.table.name][_key(plan.table, row)]
         return len(found)
 
-    def _kept(self, plan: Scan | Summarize | Patch | Delete) -> list[Row]:
+    def _kept(self, plan: Scan | Summarize | Search | Nearest | Patch | Delete) -> list[Row]:
         holds = self._test(plan.where, plan.table)
         return [row for row in self.rows(plan.table) if holds(row)]
 
@@ -178,6 +198,9 @@ class Reference:
                 return lambda row: all(value is None for value in _steps(row[column], path))
             case Null(str() as name):
                 return lambda row: row[name] is None
+            case Contains(name, text):
+                part = in_lower_case(escape_text(text))
+                return lambda row: None if row[name] is None else part in in_lower_case(row[name])
             case Not(of):
                 inner = self._test(of, table)
                 return lambda row: _opposite(inner(row))
@@ -235,6 +258,14 @@ def in_order(rows: list[Row], terms: Sequence[Order]) -> list[Row]:
         return 0
 
     return sorted(rows, key=cmp_to_key(compare))
+
+
+def _cosine(left: Sequence[float], right: Sequence[float]) -> float:
+    kept = struct.unpack(f"{len(right)}f", struct.pack(f"{len(right)}f", *right))  # as a store would keep it
+    exact = [[Fraction(each) for each in vector] for vector in (left, kept)]
+    dot = sum(a * b for a, b in zip(*exact, strict=True))
+    squares = math.prod(sum(each * each for each in vector) for vector in exact)
+    return 0.0 if not squares else math.copysign(math.sqrt(dot * dot / squares), dot)
 
 
 def _opposite(held: bool | None) -> bool | None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from colonnade.schemas import EVALS, MESSAGES, SCORES, SPANS, THREADS, WORKFLOWS
+from colonnade.schemas import EVALS, MESSAGES, RESOURCES, SCORES, SPANS, THREADS, VECTORS, WORKFLOWS
 from colonnade.schemas.records import Record
 from colonnade.schemas.table import Table
 
@@ -69,6 +69,16 @@ def _eval(id: str, run: UUID, metric: str) -> Record:
     said = {"input": "2+2", "output": "4", "result": {"score": 1}, "instructions": "Add.", "testInfo": {"path": "a/b"}}
     ids = {"id": id, "agentName": "adder", "metricName": metric, "globalRunId": RUNS[1], "runId": run}
     return ids | said | {"createdAt": NOON}
+
+
+def _resource(id: str, memory: str | None, metadata: Mapping[str, Any] | None, minutes: int) -> Record:
+    made = NOON + minutes * MINUTE
+    return {"id": id, "workingMemory": memory, "metadata": metadata, "createdAt": made, "updatedAt": made}
+
+
+def _vector(id: str, thread: str, *numbers: float) -> Record:
+    named = {"id": id, "messageId": id, "threadId": thread, "resourceId": None, "piece": 0, "model": ""}
+    return named | {"createdAt": NOON, "embedding": list(numbers)}
 
 
 _THREADS: Final = (
@@ -153,6 +163,26 @@ _EVALS: Final = (
     _eval("e3", RUNS[2], "Bias"),
 )
 
+_RESOURCES: Final = (
+    _resource("r1", "Refund denied", None, 0),
+    _resource("r2", "refund, refund DENIED: refund_policy", None, 1),
+    _resource("r3", "refunds are denied", None, 2),
+    _resource("r4", None, {"note": "refund", "refund": "x", "list": ["denied\nnow"]}, 3),
+    _resource("r5", "", {"denied": "refund"}, 4),
+    _resource("r6", "\xc9clair \0 \xc9T\xc9", None, 5),
+    _resource("r7", "100% \u9000\u6b3e \u62d2\u7edd", None, 6),
+    _resource("r8", "refund denied", None, 7),
+)
+
+_VECTORS: Final = (
+    _vector("v1", "t01", 1.0, 0.0),
+    _vector("v2", "t02", 2.0, 2.0),
+    _vector("v3", "t01", -1.0, 0.0),
+    _vector("v4", "t01", 0.0, 0.0),
+    _vector("v5", "t01", 1.0, 0.0, 0.0),
+    _vector("v6", "t01", 3.0, 0.0),
+)
+
 WRITES: Final[Sequence[tuple[Table, Sequence[Record]]]] = (
     (THREADS, _THREADS),
     (MESSAGES, _MESSAGES),
@@ -165,5 +195,7 @@ WRITES: Final[Sequence[tuple[Table, Sequence[Record]]]] = (
     (SPANS, _LATE),
     (SCORES, _SCORES),
     (EVALS, _EVALS),
+    (RESOURCES, _RESOURCES),
+    (VECTORS, _VECTORS),
 )
 """Tables with the records to put into them, one ``Put`` each."""

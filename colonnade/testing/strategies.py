@@ -179,9 +179,9 @@ def pool(column: Column, table: Table) -> tuple[Any, ...]:
 def values(column: Column, table: Table) -> SearchStrategy[Any]:
     """Values of a table's column as records give them; never ``None``."""
     kind = column.kind
-    if kind.size is not None:
+    if kind.name == "vector":
         items = st.floats(width=32, allow_nan=False, allow_infinity=False)
-        return st.lists(items, min_size=kind.size, max_size=kind.size)
+        return st.lists(items, min_size=kind.size or 1, max_size=kind.size or 3)
     if kind.name == "text" and column.identifier:
         return st.sampled_from(pool(column, table))
     return _OF_KIND[kind.name]
@@ -214,6 +214,8 @@ def crowd(table: Table, seed: int) -> pa.Table:
         if column.nullable and dice.random() < 0.5:
             return None
         some = pool(column, table)
-        return dice.choice(some) if column.kind.size is None else dice.choices(some, k=column.kind.size)
+        if column.kind.name != "vector":
+            return dice.choice(some)
+        return dice.choices(some, k=column.kind.size or dice.choice((2, 2, 3)))
 
     return encode(table, [{each.api: value(each) for each in table.columns.values()} for _ in range(12)])

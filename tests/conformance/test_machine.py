@@ -14,7 +14,7 @@ import colonnade
 from colonnade.engine.composite import Storage
 from colonnade.engine.plan import TRUE, And, Delete, Filter, Is, OneOf, Or, Put, Scan
 from colonnade.engine.store import Store
-from colonnade.schemas import EVALS, MESSAGES, THREADS, WORKFLOWS
+from colonnade.schemas import EVALS, MESSAGES, THREADS, VECTORS, WORKFLOWS
 from colonnade.testing.colours import Awaited
 from colonnade.testing.machine import STEPS, machine_for, run_machine
 
@@ -37,7 +37,7 @@ def test_a_duckdb_file_answers_as_the_reference_does(tmp_path: Path) -> None:
 def test_an_sqlite_file_answers_as_the_reference_does(tmp_path: Path) -> None:
     with colonnade.open(f"sqlite:///{tmp_path / 'store.sqlite'}") as storage:
         # Without spans and scores: SQLite keeps no sign of zero, and these have floats.
-        run_machine(storage, tables=(THREADS, MESSAGES, WORKFLOWS, EVALS), settings=fewer(2))
+        run_machine(storage, tables=(THREADS, MESSAGES, VECTORS, WORKFLOWS, EVALS), settings=fewer(2))
 
 
 @pytest.mark.parametrize("name", [":memory:", "store.duckdb"])

@@ -70,9 +70,8 @@ def test_each_half_of_a_folder_is_tried_with_what_it_can(tmp_path: Path) -> None
     rows = _by_name(conform(str(tmp_path / "agent"), examples=1))
     assert rows["transactions (scores, observability)"].detail.startswith("notimpl: ")
     assert rows["p50, p95, p99 (memory, workflows, agents)"].detail.startswith("notimpl: ")
-    assert {"random plans over threads, messages, workflows", "random plans over spans, scores, evals, traces"} <= set(
-        rows
-    )
+    halves = ("threads, messages, memory_messages, workflows", "spans, scores, evals, traces")
+    assert {f"random plans over {half}" for half in halves} <= set(rows)
 
 
 class Plain(MemoryStore):

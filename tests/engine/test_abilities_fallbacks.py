@@ -24,6 +24,7 @@ from colonnade.engine.plan import (
     And,
     At,
     Bucket,
+    Contains,
     Delete,
     Filter,
     Is,
@@ -62,6 +63,7 @@ ALL = Abilities(
     filters=True,
     json_equal=True,
     json_has=True,
+    contains=True,
     semijoin=True,
     order=True,
     aggregates=frozenset({"count", "sum", "min", "max", "mean", "p50", "p95", "p99"}),
@@ -137,6 +139,8 @@ class Able(Store):
                 assert able.json_equal and plain_path(path)
             case Is() | OneOf() | Null():
                 assert able.filters
+            case Contains():
+                assert able.contains
             case Among(_, scan, of):
                 assert able.semijoin and scan.columns == (of,)
                 self._keeps(scan.table)
@@ -184,7 +188,17 @@ def by_key_only(where: Filter, of: Table) -> bool:
 def some_abilities(draw: st.DrawFn) -> Abilities:
     if draw(st.integers(0, 3)) == 0:
         return BARE
-    flags = ("transactions", "compare_and_set", "filters", "json_equal", "json_has", "semijoin", "order", "patch")
+    flags = (
+        "transactions",
+        "compare_and_set",
+        "filters",
+        "json_equal",
+        "json_has",
+        "contains",
+        "semijoin",
+        "order",
+        "patch",
+    )
     chosen = {flag: draw(st.booleans()) for flag in (*flags, "delete")}
     return Abilities(**chosen, aggregates=draw(st.sampled_from((frozenset(), frozenset({"count"}), ALL.aggregates))))
 

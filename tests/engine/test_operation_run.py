@@ -552,7 +552,7 @@ def test_new_ids_differ() -> None:
 
 def test_clear_all_empties_a_domain_and_no_other() -> None:
     plans = list(clear_all("memory"))
-    assert [plan.table.name for plan in plans] == ["threads", "messages", "resources"]
+    assert [plan.table.name for plan in plans] == ["threads", "messages", "resources", "memory_messages"]
     assert all(isinstance(plan, Delete) and plan.where == TRUE for plan in plans)
     assert {plan.table for table in STORED for plan in clear_all(table.domain)} == set(STORED)
     assert MESSAGES in {plan.table for plan in plans}

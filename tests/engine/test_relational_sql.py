@@ -46,9 +46,9 @@ from colonnade.engine.plan import (
     each_leaf,
 )
 from colonnade.engine.relational import INLINE, Renderer, Statement, ddl, rows_of
+from colonnade.engine.sqlite_values import bound
 from colonnade.engine.stores import duckdb as duckdb_store
 from colonnade.engine.stores import sqlite as sqlite_store
-from colonnade.engine.stores.sqlite_values import bound
 from colonnade.schemas import EVALS, MESSAGES, READINGS, SCORES, SPANS, STORED, TABLES, THREADS, TRACES, WORKFLOWS
 from colonnade.schemas import kinds as k
 from colonnade.schemas.records import encode
@@ -194,6 +194,7 @@ def with_other_values(plan: Plan) -> Plan:
 @cache
 def empty_sqlite() -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:")
+    connection.create_function("contains_alike", 2, lambda stored, text: None)  # as the store's connections have it
     for of in (*STORED, *READINGS):
         for statement in ddl(SQLITE, of):
             connection.execute(statement)

@@ -41,7 +41,7 @@ def test_a_kind_is_found_by_the_name_it_prints(kind: Kind) -> None:
     assert kind_named(str(kind)) == kind
 
 
-@pytest.mark.parametrize("name", ["", "string", "vector", "vector[]", "vector[-1]", "vector[3]x", "TEXT", "text "])
+@pytest.mark.parametrize("name", ["", "string", "vectors", "vector[]", "vector[-1]", "vector[3]x", "TEXT", "text "])
 def test_a_name_of_no_kind_is_refused_with_the_list_of_kinds(name: str) -> None:
     with pytest.raises(ValueError, match=r"is no kind of column; the kinds are text, uuid, json, .*, vector\[n\]"):
         kind_named(name)

@@ -15,16 +15,19 @@ from colonnade.engine.domains.arguments import (
     options,
     time_range,
 )
-from colonnade.engine.domains.pages import PerPage, slice_of
+from colonnade.engine.domains.pages import PerPage, slice_of, whole
 from colonnade.engine.domains.recall import NEWEST_FIRST, OLDEST_FIRST, by_time, recall
 from colonnade.engine.domains.threads import touch
-from colonnade.engine.operation import C, Domain, atomic, operation
+from colonnade.engine.domains.vectors import Embedder, embed_missing, follow, forget
+from colonnade.engine.operation import C, Domain, as_one, atomic, operation
 from colonnade.engine.plan import At, Delete, Filter, Is, OneOf, Order, Put, Scan, Steps, change, is_equal, records
 from colonnade.errors import InvalidInput, InvalidRows, Problem
 from colonnade.schemas.few import FewRows
 from colonnade.schemas.memory import MESSAGES
 from colonnade.schemas.records import Record, decode, encode_few
 
+LAST: Final = 10
+"""Messages that are the last ones unless said otherwise."""
 PER_PAGE: Final = 40
 """Messages on a page unless said otherwise."""
 
@@ -94,22 +97,38 @@ class Messages(Domain[C]):
         )
 
     @operation
+    def last_messages(self, *, thread_id: str, resource_id: str | None = None, last: int = LAST) -> Steps[Record]:
+        """The last messages of a thread, oldest first, without those of the system: ``{messages}``."""
+        where = _in_threads(thread_id) & is_equal(resourceId=resource_id)
+        found = yield from records(Scan(MESSAGES, where, NEWEST_FIRST, limit=whole("last", last)))
+        return {"messages": by_time(message for message in found if message["role"] != "system")}
+
+    @operation
     def list_messages_by_id(self, *, message_ids: Collection[str]) -> Steps[Record]:
         """The messages with these ids, oldest first: ``{messages}``. Ids that are not there are passed over."""
         ids = ids_of(message_ids, "message_ids")
         found = (yield from _messages(ids)) if ids else []
         return {"messages": by_time(found)}
 
-    @atomic
-    def save_messages(self, *, messages: Sequence[Mapping[str, Any]]) -> Steps[Record]:
+    @operation
+    def save_messages(
+        self, *, messages: Sequence[Mapping[str, Any]], embedder: Embedder | None = None, model: str = ""
+    ) -> Steps[Record]:
         """Keep messages, each in the place of one with its id: ``{messages}``, as kept. All of them, or none.
 
         ``id``, ``threadId``, ``resourceId``, ``role`` and ``content`` (any JSON) are required; ``type`` is ``v2`` and
         ``createdAt`` now, in the order given, where they are missing. A message that is there already keeps its
         ``createdAt``; under another ``threadId`` it moves there. ``updatedAt`` of the threads moves forward; a thread
-        need not be there. ``InvalidRows`` lists all that is wrong.
+        need not be there. With an ``embedder`` they are embedded afterwards, as by ``embed_messages``. ``InvalidRows``
+        lists all that is wrong.
         """
         data = self._rows(listed(messages, "messages"))
+        saved = yield from as_one(lambda: self._saved(data))
+        if embedder is not None:
+            yield from embed_missing(saved["messages"], embedder, model)
+        return saved
+
+    def _saved(self, data: FewRows) -> Steps[Record]:
         kept: dict[str, Record] = {}
         for message in decode(MESSAGES, data):
             if before := kept.get(message["id"]):
@@ -117,35 +136,45 @@ class Messages(Domain[C]):
             kept[message["id"]] = message
         if not kept:
             return {"messages": []}
-        columns = ("id", "thread_id", "createdAt")
-        stored: list[Record] = yield from records(Scan(MESSAGES, OneOf("id", tuple(kept)), columns=columns))
+        stored: list[Record] = yield from _messages(tuple(kept))
         for message in stored:
             kept[message["id"]]["createdAt"] = message["createdAt"]
         threads = {message["threadId"] for message in (*stored, *kept.values())}
         # Threads before messages here and below: an operation that is run again then finds the messages as they were.
         yield from touch(threads, self._clock.now())
         yield from change(Put(MESSAGES, data))
+        yield from follow(stored, kept)
         return {"messages": list(kept.values())}
 
-    @atomic
-    def update_messages(self, *, messages: Sequence[Mapping[str, Any]]) -> Steps[list[Record]]:
+    @operation
+    def update_messages(
+        self, *, messages: Sequence[Mapping[str, Any]], embedder: Embedder | None = None, model: str = ""
+    ) -> Steps[list[Record]]:
         """Change messages and give them: each is a dict with an ``id`` and what is to change; what is ``None`` stays.
 
         ``role``, ``type``, ``resourceId`` and ``threadId`` overwrite; ``createdAt`` stays. Of ``content`` the given
         keys overwrite, and ``metadata`` inside it is merged key by key; content that is no dict is replaced.
         ``updatedAt`` of the threads moves forward, of both where a message moves. Ids that are not there are passed
-        over. ``InvalidRows`` lists all that is wrong, whether the message is there or not.
+        over. What changes its text loses its vectors, and gets new ones with an ``embedder``. ``InvalidRows`` lists all
+        that is wrong, whether the message is there or not.
         """
         changes = [filled(partial) for partial in listed(messages, "messages")]
         # Each completed to a whole message, so that it can be checked in its own place before anything is read.
         self._rows([filled(partial, threadId="-", resourceId="-", role="", content={}) for partial in changes])
+        updated = yield from as_one(lambda: self._updated(changes))
+        if embedder is not None:
+            yield from embed_missing(updated, embedder, model)
+        return updated
+
+    def _updated(self, changes: Sequence[Record]) -> Steps[list[Record]]:
         ids = tuple(dict.fromkeys(partial["id"] for partial in changes))
-        known = {message["id"]: message for message in ((yield from _messages(ids)) if ids else [])}
+        stored: list[Record] = (yield from _messages(ids)) if ids else []
+        known = {message["id"]: message for message in stored}
         threads = {message["threadId"] for message in known.values()}
         for partial in changes:
             if message := known.get(partial["id"]):
-                stored = message["content"]
-                content = _merged_content(stored, partial["content"]) if "content" in partial else stored
+                content = message["content"]
+                content = _merged_content(content, partial["content"]) if "content" in partial else content
                 known[partial["id"]] = {**message, **partial, "content": content, "createdAt": message["createdAt"]}
                 threads.add(known[partial["id"]]["threadId"])
         if not known:
@@ -154,6 +183,7 @@ class Messages(Domain[C]):
         data = encode_few(MESSAGES, updated)
         yield from touch(threads, self._clock.now())
         yield from change(Put(MESSAGES, data))
+        yield from follow(stored, known)
         return decode(MESSAGES, data)
 
     @atomic
@@ -166,6 +196,7 @@ class Messages(Domain[C]):
         found = yield from records(Scan(MESSAGES, mine, columns=("id", "thread_id")))
         yield from touch({message["threadId"] for message in found}, self._clock.now())
         yield from change(Delete(MESSAGES, mine))
+        yield from forget(ids)
 
     def _rows(self, messages: Sequence[Mapping[str, Any]]) -> FewRows:
         """Messages with their defaults, encoded; ``InvalidRows`` for what the schema refuses, or ``save_messages``."""

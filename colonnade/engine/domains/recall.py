@@ -88,16 +88,33 @@ def _windows(include: Collection[Mapping[str, Any]] | None) -> dict[str, Window]
 
 def _included(windows: Mapping[str, Window], resource_id: str | None) -> Steps[list[Record]]:
     """The messages and their neighbours, of one resource where it is given; ids that are not there are passed over."""
+    found = yield from _with_neighbours(windows, resource_id)
+    return [*(target for target, _ in found), *(message for _, near in found for message in near)]
+
+
+def windows_of(
+    include: Collection[Mapping[str, Any]], resource_id: str | None
+) -> Steps[dict[str, tuple[Record, list[Record]]]]:
+    """Each message that is there, by its id, and its window: itself with its neighbours, in any order."""
+    found = yield from _with_neighbours(_windows(include), resource_id)
+    return {target["id"]: (target, [target, *near]) for target, near in found}
+
+
+def _with_neighbours(
+    windows: Mapping[str, Window], resource_id: str | None
+) -> Steps[list[tuple[Record, list[Record]]]]:
     mine = is_equal(resourceId=resource_id)
     targets = yield from records(Scan(MESSAGES, OneOf("id", tuple(windows)) & mine))
-    found = list(targets)
+    found = []
     for target in targets:
         window = windows[target["id"]]
         thread = Is("thread_id", "=", target["threadId"]) & mine
+        near: list[Record] = []
         for order, size in ((NEWEST_FIRST, window.older), (OLDEST_FIRST, window.newer)):
             if size:
                 # Said twice, once simply, so that a store can use its index.
                 side = Is("createdAt", "<=" if order == NEWEST_FIRST else ">=", target["createdAt"])
                 beyond = side & after(order, _place(target))
-                found += yield from records(Scan(MESSAGES, thread & beyond, order, limit=size))
+                near += yield from records(Scan(MESSAGES, thread & beyond, order, limit=size))
+        found.append((target, near))
     return found

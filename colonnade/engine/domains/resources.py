@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from colonnade.engine.domains.arguments import filled, later, merged, metadata_object
@@ -44,17 +45,24 @@ class Resources(Domain[C]):
         """
         metadata_object(metadata)
         now = self._clock.now()
-        stored = yield from _resource(resource_id)
-        resource = stored or {"id": resource_id, "metadata": {}, "createdAt": now, "updatedAt": now}
-        if working_memory is not None:
-            resource["workingMemory"] = working_memory
-        if metadata is not None:
-            resource["metadata"] = merged(resource["metadata"], metadata)
-        if stored is not None:
-            resource["updatedAt"] = later(now, resource["updatedAt"])
-        data = encode_few(RESOURCES, [resource])
-        yield from change(Put(RESOURCES, data))
-        return decode(RESOURCES, data)[0]
+        return (yield from changed_resource(resource_id, now, working_memory=working_memory, metadata=metadata))
+
+
+def changed_resource(
+    resource_id: str, now: datetime, *, working_memory: str | None = None, metadata: Mapping[str, Any] | None = None
+) -> Steps[Record]:
+    """Change a resource, or make it where it is missing; steps of an atomic operation."""
+    stored = yield from _resource(resource_id)
+    resource = stored or {"id": resource_id, "metadata": {}, "createdAt": now, "updatedAt": now}
+    if working_memory is not None:
+        resource["workingMemory"] = working_memory
+    if metadata is not None:
+        resource["metadata"] = merged(resource["metadata"], metadata)
+    if stored is not None:
+        resource["updatedAt"] = later(now, resource["updatedAt"])
+    data = encode_few(RESOURCES, [resource])
+    yield from change(Put(RESOURCES, data))
+    return decode(RESOURCES, data)[0]
 
 
 def _resource(resource_id: str) -> Steps[Record | None]:

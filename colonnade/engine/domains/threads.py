@@ -19,6 +19,9 @@ from colonnade.engine.domains.arguments import (
 )
 from colonnade.engine.domains.pages import FARTHEST, PerPage, flat, paged, slice_of, whole
 from colonnade.engine.domains.recall import NEWEST_FIRST
+from colonnade.engine.domains.resources import changed_resource
+from colonnade.engine.domains.vectors import copy_vectors
+from colonnade.engine.domains.working import text_in
 from colonnade.engine.operation import C, Domain, atomic, new_id, operation
 from colonnade.engine.plan import (
     At,
@@ -36,7 +39,7 @@ from colonnade.engine.plan import (
     records,
 )
 from colonnade.errors import AlreadyExists, NotFound
-from colonnade.schemas.memory import MESSAGES, THREADS
+from colonnade.schemas.memory import MESSAGES, THREADS, VECTORS
 from colonnade.schemas.records import Record, decode, encode_few
 
 PER_PAGE: Final = 100
@@ -52,16 +55,19 @@ class Threads(Domain[C]):
         found = yield from records(Scan(THREADS, Is("id", "=", thread_id) & is_equal(resourceId=resource_id)))
         return next(iter(found), None)
 
-    @operation
+    @atomic
     def save_thread(self, *, thread: Mapping[str, Any]) -> Steps[Record]:
         """Keep a thread, in the place of one with its id; gives it as kept.
 
         ``id`` and ``resourceId`` are required. A missing ``title`` is empty, missing ``metadata`` null, missing
-        ``createdAt`` and ``updatedAt`` now. ``InvalidRows`` lists what is wrong with it.
+        ``createdAt`` and ``updatedAt`` now. Working memory in its metadata (``workingMemory``, a text) becomes that of
+        its resource too. ``InvalidRows`` lists what is wrong with it.
         """
         now = self._clock.now()
         data = encode_few(THREADS, [filled(thread, title="", createdAt=now, updatedAt=now)])
         metadata_object(thread.get("metadata"))
+        if (text := text_in(thread.get("metadata"))) is not None:
+            yield from changed_resource(thread["resourceId"], now, working_memory=text)
         yield from change(Put(THREADS, data))
         return decode(THREADS, data)[0]
 
@@ -89,7 +95,8 @@ class Threads(Domain[C]):
 
     @atomic
     def delete_thread(self, *, thread_id: str) -> Steps[None]:
-        """Delete a thread and all of its messages; nothing where there is none."""
+        """Delete a thread and all of its messages, with their vectors; nothing where there is none."""
+        yield from change(Delete(VECTORS, Is("thread_id", "=", thread_id)))
         yield from change(Delete(MESSAGES, Is("thread_id", "=", thread_id)))
         yield from change(Delete(THREADS, Is("id", "=", thread_id)))
 
@@ -183,6 +190,8 @@ class Threads(Domain[C]):
         thread_row, message_rows = encode_few(THREADS, [thread]), encode_few(MESSAGES, copies)
         yield from change(Put(THREADS, thread_row))
         yield from change(Put(MESSAGES, message_rows))
+        made = {original["id"]: copy for original, copy in zip(originals, copies, strict=True)}
+        yield from copy_vectors(made)
         return {
             "thread": decode(THREADS, thread_row)[0],
             "clonedMessages": copies,

@@ -15,10 +15,10 @@ from typing import ClassVar, Final, TypeVar
 import duckdb
 import pyarrow as pa
 
-from colonnade.engine import fold
+from colonnade.engine import fold, neighbours
 from colonnade.engine.abilities import Abilities
 from colonnade.engine.dialect import DUCKDB
-from colonnade.engine.plan import Delete, Patch, Put, Scan, Summarize
+from colonnade.engine.plan import Delete, Nearest, Patch, Put, Scan, Summarize
 from colonnade.engine.relational import Renderer, Statement
 from colonnade.engine.running import Engine, Query
 from colonnade.engine.store import Store
@@ -33,6 +33,8 @@ ABILITIES: Final = Abilities(
     filters=True,
     json_equal=True,
     json_has=True,
+    contains=True,
+    nearest=True,
     semijoin=True,
     order=True,
     aggregates=frozenset(DUCKDB.functions or ()),
@@ -84,6 +86,11 @@ class Session(Store):
     def summarize(self, plan: Summarize) -> pa.Table:
         """``SELECT`` with ``GROUP BY``."""
         return fold.typed_summary(plan, self.query(Renderer(DUCKDB).summarize(plan)))
+
+    def nearest(self, plan: Nearest) -> pa.Table:
+        """``SELECT`` in the order of the cosine, of every vector: exact."""
+        columns = neighbours.needed(plan)
+        return self.query(Renderer(DUCKDB).nearest(plan, columns)).cast(Scan(plan.table, columns=columns).schema)
 
     def put(self, plan: Put) -> int:
         """Insert from Arrow, within a transaction; rows that are stored are read, merged, deleted and inserted anew.
@@ -182,6 +189,10 @@ class DuckDBStore(Store):
     def summarize(self, plan: Summarize) -> pa.Table:
         """Groups as of now."""
         return self._session().summarize(plan)
+
+    def nearest(self, plan: Nearest) -> pa.Table:
+        """Neighbours as of now."""
+        return self._session().nearest(plan)
 
     def put(self, plan: Put) -> int:
         """Upsert, committed."""

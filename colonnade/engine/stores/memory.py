@@ -12,9 +12,9 @@ from typing import ClassVar, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from colonnade.engine import fold
+from colonnade.engine import fold, neighbours
 from colonnade.engine.abilities import Abilities
-from colonnade.engine.plan import TRUE, Delete, Put, Scan, Summarize
+from colonnade.engine.plan import TRUE, Delete, Nearest, Put, Scan, Summarize
 from colonnade.engine.store import Store
 from colonnade.errors import Conflict, StoreClosed
 from colonnade.schemas import STORED
@@ -32,6 +32,8 @@ class MemoryStore(Store):
         filters=True,
         json_equal=True,
         json_has=True,
+        contains=True,
+        nearest=True,
         order=True,
         aggregates=frozenset({"count", "sum", "min", "max", "mean", "p50", "p95", "p99"}),
         delete=True,
@@ -55,6 +57,12 @@ class MemoryStore(Store):
     def summarize(self, plan: Summarize) -> pa.Table:
         """Fold the table as it is now."""
         return fold.summarize(plan, self._rows(plan.table))
+
+    def nearest(self, plan: Nearest) -> pa.Table:
+        """Compare with every row that there is now."""
+        scan = Scan(plan.table, plan.where, columns=neighbours.needed(plan))
+        rows = fold.scan(scan, self._rows(plan.table))
+        return neighbours.best(plan, neighbours.compared(plan, rows)).drop_columns(["similarity"])
 
     def put(self, plan: Put) -> int:
         """Swap in the table with the rows merged; compared with ``expect`` under the same lock."""

@@ -32,11 +32,12 @@ from colonnade.engine.dialect import SQLITE
 from colonnade.engine.forking import survives_forks
 from colonnade.engine.plan import TRUE, Delete, Patch, Put, Scan, Summarize
 from colonnade.engine.relational import Renderer, Statement, ddl
+from colonnade.engine.sqlite_values import arrow_rows, bound, few_rows, tuples
 from colonnade.engine.store import Store
-from colonnade.engine.stores.sqlite_values import arrow, bound, few, tuples
 from colonnade.errors import Conflict, InvalidAddress, NotAStore, SchemaTooNew, StoreClosed, StoreError, StoreReadOnly
 from colonnade.schemas import READINGS, STORED, VERSION
 from colonnade.schemas.table import Table
+from colonnade.schemas.words import lower
 
 Durability = Literal["process", "power"]
 """What an acknowledged write survives: the end of the process by any means, or the loss of power too."""
@@ -46,6 +47,7 @@ ABILITIES: Final = Abilities(
     filters=True,
     json_equal=True,
     json_has=True,
+    contains=True,
     semijoin=True,
     order=True,
     aggregates=frozenset(SQLITE.functions or ()),
@@ -76,18 +78,18 @@ class Session(Store):
     def scan(self, plan: Scan) -> pa.Table:
         """``SELECT``, column by column into Arrow."""
         found = self._run(Renderer(SQLITE, bound).scan(plan)).fetchall()
-        return few(found, plan) if plan.few else arrow(found, plan.schema)
+        return few_rows(found, plan) if plan.few else arrow_rows(found, plan.schema)
 
     def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
         """``SELECT`` as a stream."""
         cursor = self._run(Renderer(SQLITE, bound).scan(plan))
         while rows := cursor.fetchmany(_BATCH):
-            yield from arrow(rows, plan.schema).to_batches()
+            yield from arrow_rows(rows, plan.schema).to_batches()
 
     def summarize(self, plan: Summarize) -> pa.Table:
         """``SELECT`` with ``GROUP BY``."""
         try:
-            return arrow(self._run(Renderer(SQLITE, bound).summarize(plan)).fetchall(), fold.summary_schema(plan))
+            return arrow_rows(self._run(Renderer(SQLITE, bound).summarize(plan)).fetchall(), fold.summary_schema(plan))
         except StoreError as error:
             if "integer overflow" not in str(error):
                 raise
@@ -188,6 +190,7 @@ class SQLiteStore(Store):
                 )
                 if not self._read_only:
                     _use_wal(connection)
+                connection.create_function("contains_alike", 2, _contains, deterministic=True)
                 connection.execute(f"PRAGMA synchronous = {'FULL' if self._durability == 'power' else 'NORMAL'}")
             self._local.connection, self._local.address = connection, address
             self._open.add(connection)
@@ -228,6 +231,11 @@ class SQLiteStore(Store):
         with translated(self.label):
             if self._version(connection) == VERSION:
                 return
+            if self._read_only:
+                found = self._version(connection)
+                raise StoreReadOnly(
+                    f"{self.label} has the older schema version {found}; open it once where it can be written"
+                )
             with self.transaction():
                 found = self._version(connection)  # another process may have been faster
                 if found == VERSION:
@@ -245,9 +253,11 @@ class SQLiteStore(Store):
 
     def _version(self, connection: sqlite3.Connection) -> int:
         """The version of its schema; 0 of an empty file. What is not ours is refused."""
+        # Tables first: another process may make them, and our mark with them, between these statements.
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         found = int(connection.execute("PRAGMA user_version").fetchone()[0])
         ours = connection.execute("PRAGMA application_id").fetchone()[0] == _APPLICATION
-        if not ours and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        if tables and not ours:
             raise NotAStore(f"{self.label} is a database of another program; give colonnade a file of its own")
         if found > VERSION:
             raise SchemaTooNew(self.label, found, VERSION)
@@ -331,6 +341,10 @@ def reading_address(path: Path) -> str:
 @cache
 def _upsert(table: Table) -> str:
     return Renderer(SQLITE).put_values(table, [[None] * len(table.columns)]).sql
+
+
+def _contains(stored: str | None, text: str) -> bool | None:
+    return None if stored is None else text in lower(stored)
 
 
 def _parts(data: pa.Table, size: int = 500) -> Iterator[pa.Table]:

@@ -57,6 +57,7 @@ class ColumnarStore(Store):
         filters=True,
         json_equal=True,
         json_has=True,
+        contains=True,
         order=True,
         aggregates=frozenset(DUCKDB.functions or ()),
         delete=True,
