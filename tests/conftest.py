@@ -90,7 +90,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         # A property's hundreds of examples would each be sealed many times; the conformance machine does that job.
         example = not hasattr(metafunc.function, "hypothesis")
         accumulates = example and any(word in metafunc.module.__name__ for word in ACCUMULATING)
-        metafunc.parametrize("storage", (*STORES, "sealed-sync") if accumulates else STORES, indirect=True)
+        stores = STORES if example else tuple(store for store in STORES if store != "lance-async")
+        metafunc.parametrize("storage", (*stores, "sealed-sync") if accumulates else stores, indirect=True)
 
 
 @pytest.fixture
