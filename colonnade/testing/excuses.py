@@ -43,6 +43,9 @@ _NO_INDEX: Final = Excuse(
 
 _NO_VECTORS: Final = Excuse("notimpl", "It knows no vectors: all rows are read and compared in Arrow.")
 
+_SCANNED: Final = Excuse("notimpl", "Rows are scanned for texts, and compared in Arrow.")
+_NOT_ASKED: Final = Excuse("notimpl", "It has an index for this, which is not asked yet: rows are scanned and compared.")
+
 EXCUSES: Final[Mapping[str, Mapping[str, Excuse]]] = {
     "memory": {
         "transactions": Excuse(
@@ -68,6 +71,9 @@ EXCUSES: Final[Mapping[str, Mapping[str, Excuse]]] = {
             "notyet",
             "Theirs are experimental, need a Keeper and end at one server; so each write is one statement.",
         ),
+        "contains": _SCANNED,
+        "nearest": _NOT_ASKED,
+        "search": _NOT_ASKED,
     },
     "lance.cloud": {
         "transactions": Excuse("notyet", "Neither LanceDB nor its service has transactions."),
@@ -78,7 +84,7 @@ EXCUSES: Final[Mapping[str, Mapping[str, Excuse]]] = {
         ),
         **_same(
             Excuse("notimpl", "The service is asked for little, since none was there to be tested with."),
-            *("semijoin", "order", "patch", "count", "sum", "min", "max", "mean", "p50", "p95", "p99"),
+            *("semijoin", "order", "patch", "contains", "nearest", "search", "count", "sum", "min", "max", "mean", "p50", "p95", "p99"),
         ),
     },
     "lance.store": {
@@ -88,6 +94,9 @@ EXCUSES: Final[Mapping[str, Mapping[str, Excuse]]] = {
             *("json_equal", "json_has"),
         ),
         "semijoin": Excuse("notimpl", "The inner scan is answered first and its values become a one-of."),
+        "contains": _SCANNED,
+        "nearest": _NOT_ASKED,
+        "search": _NOT_ASKED,
         "patch": Excuse(
             "never", "Nothing is changed in place: an update is a later copy, which is what scan and put make of it."
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,24 @@ import pytest
 
 import colonnade
 from colonnade.engine import fold
-from colonnade.engine.plan import TRUE, Delete, Filter, Is, Null, OneOf, Order, Put, Scan, Summarize, asc, count, desc
-from colonnade.engine.stores.lance import pages
+from colonnade.engine.plan import (
+    TRUE,
+    At,
+    Delete,
+    Filter,
+    Is,
+    Null,
+    OneOf,
+    Or,
+    Order,
+    Put,
+    Scan,
+    Summarize,
+    asc,
+    count,
+    desc,
+)
+from colonnade.engine.stores.lance import pages, upkeep
 from colonnade.engine.stores.lance.tables import indexes
 from colonnade.errors import InvalidAddress, NotAStore, SchemaTooNew, StoreClosed
 from colonnade.schemas import MESSAGES, SCORES, SPANS, STORED, THREADS, VERSION, WORKFLOWS
@@ -215,8 +232,6 @@ def test_the_key_is_declared_for_other_writers(place: str, tmp_path: Path) -> No
 
 
 def test_old_versions_are_deleted(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from colonnade.engine.stores.lance import upkeep
-
     monkeypatch.setattr(upkeep, "KEPT", timedelta(0))
     with opened(place) as store:
         for number in range(20):
@@ -290,3 +305,36 @@ def test_a_newer_store_is_refused_and_an_older_one_brought_forward(place: str, t
     with opened(place) as store:
         store.memory.save_thread(thread={"id": "t1", "resourceId": "ada", "metadata": {"plan": "pro"}})
         assert store.memory.get_thread_by_id(thread_id="t1")["metadata"] == {"plan": "pro"}
+
+
+def test_thousands_of_keys_of_two_columns_are_deleted_at_once(place: str) -> None:
+    with opened(place) as store:
+        records = [{**span, "metadata": {"n": number % 2}} for number, span in enumerate(spans(range(4000)))]
+        store.observability.batch_create_spans(records=records)
+        store.optimize()
+        # Lance does not look into JSON, so this becomes a list of keys.
+        assert store.execute(Delete(SPANS, Is(At("metadata", ("n",)), "=", 1))) == 2000
+        assert store.execute(Delete(SPANS, Is(At("metadata", ("n",)), "=", 1))) == 0
+        assert store.execute(Summarize(SPANS)).to_pylist() == [{"count": 2000}]
+        assert [each["spanId"] for each in store.observability.get_trace(trace_id="t1")["spans"]][:2] == ["s10", "s12"]
+
+
+def test_a_condition_of_many_parts_is_not_too_deep(place: str) -> None:
+    with opened(place) as store:
+        store.observability.batch_create_spans(records=spans(range(10)))
+        where = Or(tuple(Is("spanId", "=", f"s{number}") for number in range(0, 400, 2)))
+        assert store.execute(Summarize(SPANS, where=where)).to_pylist() == [{"count": 5}]
+
+
+def test_what_is_written_often_is_tidied_in_the_background(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "UNINDEXED", 50)
+    monkeypatch.setattr(upkeep, "_INTERVAL", 0.01)
+    with opened(place) as store:
+        store.observability.batch_create_spans(records=spans(range(100)))
+        until = time.monotonic() + 30
+        while {each.field_names[0] for each in dataset(tmp_path).describe_indices()} != set(indexes(SPANS)):
+            assert time.monotonic() < until, "no index was made"
+            time.sleep(0.02)
+        assert store.observability.get_trace(trace_id="t3")["spans"][0]["spanId"] == "s30"

@@ -5,8 +5,8 @@ This is the only place where a value of a user becomes part of what Lance is ask
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from functools import reduce
 from operator import and_, or_
 from typing import Any
 
@@ -38,10 +38,18 @@ def _expression(where: Filter, table: Table) -> pc.Expression:
         case Not(of):
             return ~_expression(of, table)
         case And(parts):
-            return reduce(and_, (_expression(part, table) for part in parts), pc.scalar(True))
+            return _joined(and_, [_expression(part, table) for part in parts]) if parts else pc.scalar(True)
         case Or(parts):
-            return reduce(or_, (_expression(part, table) for part in parts), pc.scalar(False))
+            return _joined(or_, [_expression(part, table) for part in parts]) if parts else pc.scalar(False)
     raise TypeError(f"{where!r} is not for Lance")
+
+
+def _joined(joint: Callable[[Any, Any], Any], parts: list[pc.Expression]) -> pc.Expression:
+    """The parts joined two by two: thousands of them, one within the other, would be too deep for Lance's stack."""
+    while len(parts) > 1:
+        pairs = zip(parts[::2], parts[1::2], strict=False)
+        parts = [*(joint(*pair) for pair in pairs), *parts[len(parts) // 2 * 2 :]]
+    return parts[0]
 
 
 _UNKNOWN: pc.Expression = pc.scalar(pa.scalar(None, pa.bool_()))
@@ -66,6 +74,21 @@ def _compare(place: pc.Expression, op: str, value: pa.Scalar) -> pc.Expression:
 
 def _type(table: Table, name: str) -> pa.DataType:
     return table.columns[name].kind.arrow
+
+
+def keys_in(where: Filter, table: Table) -> pa.Table | None:
+    """The keys that a filter lists, where that is all it does and they have more than one column."""
+    if not isinstance(where, Or) or len(table.key) < 2:
+        return None
+    rows = []
+    for part in where.of:
+        if not isinstance(part, And) or not all(isinstance(each, Is) and each.op == "=" for each in part.of):
+            return None
+        row = {each.place: each.value for each in part.of if isinstance(each, Is)}
+        if len(row) != len(part.of) or row.keys() != set(table.key) or None in row.values():
+            return None
+        rows.append(row)
+    return pa.Table.from_pylist(rows, pa.schema([table.schema.field(name) for name in table.key]))
 
 
 Moment = datetime | None

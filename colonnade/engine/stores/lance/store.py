@@ -14,17 +14,16 @@ from typing import ClassVar, Final, TypeVar
 
 import lance
 import pyarrow as pa
-from lance.commit import CommitConflictError
 
 from colonnade.engine.abilities import Abilities
 from colonnade.engine.plan import Delete, Measure, Put, Scan, Summarize
 from colonnade.engine.store import Store
 from colonnade.engine.stores.duckdb_summary import FUNCTIONS, summarize
-from colonnade.engine.stores.lance.commits import put
-from colonnade.engine.stores.lance.filters import expression
+from colonnade.engine.stores.lance.commits import delete_keys, put
+from colonnade.engine.stores.lance.filters import expression, keys_in
 from colonnade.engine.stores.lance.management import Tables
 from colonnade.engine.stores.lance.pages import page
-from colonnade.engine.stores.lance.tables import Datasets
+from colonnade.engine.stores.lance.tables import Datasets, is_overtaken
 from colonnade.engine.stores.lance.turns import Turns
 from colonnade.engine.stores.lance.upkeep import Tidied, Upkeep
 from colonnade.errors import StoreClosed
@@ -113,7 +112,11 @@ class LanceStore(Store):
     def delete(self, plan: Delete) -> int:
         """Delete, committed."""
 
+        keys = keys_in(plan.where, plan.table)
+
         def delete() -> int:
+            if keys is not None:
+                return delete_keys(self._datasets, plan.table, keys)
             dataset, where = self._datasets.changing(plan.table), expression(plan.where, plan.table)
             found: int = dataset.scanner(filter=where).count_rows()
             if found:
@@ -132,7 +135,7 @@ class LanceStore(Store):
                     changed = change()
                     break
                 except OSError as error:
-                    if not _overtaken(error) or time.monotonic() > until:
+                    if not is_overtaken(error) or time.monotonic() > until:
                         raise
                     time.sleep(uniform(0, pause))
                     pause = min(2 * pause, 0.5)
@@ -142,12 +145,8 @@ class LanceStore(Store):
     def optimize(self) -> Tidied:
         """Compact small fragments, bring indexes up to date, and delete versions that nobody reads, now."""
         with self._datasets.translated():
-            return self._upkeep.round(STORED, force=True)
+            return self._upkeep.round(STORED)
 
 
 def _scanner(dataset: lance.LanceDataset, plan: Scan) -> lance.LanceScanner:
     return dataset.scanner(columns=list(plan.projection), filter=expression(plan.where, plan.table))
-
-
-def _overtaken(error: OSError) -> bool:
-    return isinstance(error, CommitConflictError) or "Too many concurrent writers" in str(error)

@@ -124,7 +124,7 @@ class Datasets:
                 empty, self.uri(table), mode="create", storage_options=self.options, session=self.session
             )
         except OSError as error:
-            if "already exists" not in str(error) and "commit conflict" not in str(error):
+            if "already exists" not in str(error) and not is_overtaken(error):
                 raise
             return self.latest(table)  # somebody else was faster
         self._known[table.name] = made
@@ -154,18 +154,16 @@ class Datasets:
             yield
         except ColonnadeError:  # some of ours are ValueErrors too
             raise
-        except CommitConflictError as error:
-            raise Conflict(f"{self.label}: others changed it at the same time, and kept on doing so") from error
         except (OSError, ValueError, RuntimeError) as error:
+            if is_overtaken(error):
+                raise Conflict(f"{self.label}: others changed it at the same time, and kept on doing so") from error
             raise self._explained(error) from None
 
-    def _explained(self, error: Exception) -> StoreError | Conflict:
+    def _explained(self, error: Exception) -> StoreError:
         said = _WHERE.sub("", str(error))
         for name, value in self.options.items():
             if is_secret(name) and value:
                 said = said.replace(value, "...")
-        if "Too many concurrent writers" in said:
-            return Conflict(f"{self.label}: {said}")
         if "Permission denied" in said or "Read-only file system" in said or "AccessDenied" in said:
             return StoreReadOnly(f"{self.label} cannot be written: {said}")
         return StoreError(f"{self.label}: {said}")
@@ -179,6 +177,12 @@ class Datasets:
     def after_fork_in_child(self) -> None:
         """Begin anew."""
         self._begin()
+
+
+def is_overtaken(error: Exception) -> bool:
+    """Whether somebody else's commit was faster: what failed can be done again."""
+    said = str(error)
+    return isinstance(error, CommitConflictError) or "Too many concurrent writers" in said or "commit conflict" in said
 
 
 def is_secret(option: str) -> bool:

@@ -52,6 +52,22 @@ class Turns:
                 del self._files[name]
                 file.close()
 
+    @contextmanager
+    def at_once(self, name: str) -> Iterator[bool]:
+        """Have the turn if it is free now, and say whether."""
+        with self._guard:
+            lock = self._locks.setdefault(name, threading.RLock())
+        if not lock.acquire(blocking=False):
+            yield False
+            return
+        file = None if self._folder is None else LockFile(self._folder / f".{name}.turn")
+        try:
+            yield file is None or file.try_lock(alone=True)
+        finally:
+            if file is not None:
+                file.close()
+            lock.release()
+
     def _locked(self, path: Path) -> LockFile:
         file = LockFile(path)
         until, pause = time.monotonic() + PATIENCE, _PAUSE

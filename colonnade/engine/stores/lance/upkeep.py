@@ -11,19 +11,23 @@ import atexit
 import logging
 import threading
 import weakref
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from random import random
 from typing import Final
 
 from colonnade.engine.forking import survives_forks
 from colonnade.engine.stores.lance.commits import FRAGMENT_ROWS
-from colonnade.engine.stores.lance.tables import Datasets, indexes
+from colonnade.engine.stores.lance.tables import Datasets, indexes, is_overtaken
 from colonnade.engine.stores.lance.turns import Turns
 from colonnade.errors import ColonnadeError
 from colonnade.schemas.table import Table
 
 _LOG: Final = logging.getLogger("colonnade")
+_TIMES: Final = 64
+"""So many turns at most for the compaction of a table."""
 _INTERVAL: Final = 2.0
 """Seconds at least between two looks for something to do."""
 UNINDEXED: Final = 65_536
@@ -33,7 +37,7 @@ FRAGMENTS: Final = 24
 DELETED: Final = 0.1
 """The part of a fragment's rows that may be deleted before it is written anew."""
 VERSIONS: Final = 200
-"""So many versions are left alone."""
+"""Old versions are deleted about once in so many writes."""
 KEPT: Final = timedelta(minutes=10)
 """For so long a version is kept, for those who read it."""
 
@@ -69,13 +73,12 @@ class Upkeep:
     def _begin(self) -> None:
         self._stopped = threading.Event()
         self._wake = threading.Event()
-        self._round = threading.Lock()
-        self._touched: set[Table] = set()
+        self._written: Counter[Table] = Counter()
         self._thread: threading.Thread | None = None
 
     def hurry(self, table: Table) -> None:
         """A table was written to."""
-        self._touched.add(table)
+        self._written[table] += 1
         if self._thread is None and not self._stopped.is_set():
             self._thread = threading.Thread(target=self._run, name="colonnade-upkeep", daemon=True)
             self._thread.start()
@@ -86,9 +89,9 @@ class Upkeep:
         while not self._stopped.is_set():
             self._wake.wait()
             self._wake.clear()
-            touched, self._touched = self._touched, set()
+            written, self._written = self._written, Counter()
             try:
-                self.round(touched)
+                self._due(written)
                 said = None
             except Exception as error:  # reported once, tried again with the next write, and never the agent's end
                 if said != str(error):
@@ -98,55 +101,76 @@ class Upkeep:
                     _LOG.warning(what, self._datasets.label, error, exc_info=None if known else error)
             self._stopped.wait(_INTERVAL)
 
-    def round(self, tables: Iterable[Table], *, force: bool = False) -> Tidied:
-        """Do what is due for some tables, or with ``force`` whatever can be done."""
-        done = Tidied()
-        with self._round:
-            for table in tables:
-                if self._stopped.is_set():
-                    break
-                done += self._tidy(table, force=force)
-        return done
+    def round(self, tables: Iterable[Table]) -> Tidied:
+        """Do whatever can be done for some tables, also where little is due."""
+        return sum((self._tidy(table, writes=VERSIONS, force=True) for table in tables), Tidied())
 
-    def _tidy(self, table: Table, *, force: bool) -> Tidied:
+    def _due(self, written: Counter[Table]) -> None:
+        for table, writes in written.items():
+            with self._turns.at_once(f"{table.name}.upkeep") as mine:  # else another process is at it
+                if mine and not self._stopped.is_set():
+                    self._tidy(table, writes=writes, force=False)
+
+    def _tidy(self, table: Table, *, writes: int, force: bool) -> Tidied:
         compacted = self._compact(table, force=force)
         indexed = self._index(table, force=force)
-        versions = self._clean(table, force=force)
-        return Tidied(compacted, indexed, versions)
+        return Tidied(compacted, indexed, self._clean(table, writes))
 
     def _compact(self, table: Table, *, force: bool) -> int:
-        fragments = [each.metadata for each in self._datasets.latest(table).get_fragments()]
-        small = sum(each.physical_rows < FRAGMENT_ROWS // 2 for each in fragments)
-        holed = sum(each.num_deletions > DELETED * each.physical_rows for each in fragments)
-        if small + holed < (2 if force else FRAGMENTS) and not (force and holed):
-            return 0
-        with self._turns.of(table.name):
-            metrics = self._datasets.changing(table).optimize.compact_files(
-                target_rows_per_fragment=FRAGMENT_ROWS, materialize_deletions_threshold=DELETED
-            )
-        return int(metrics.fragments_removed)
+        """Have the turn for some fragments at a time, so that nobody waits for long."""
+        removed = 0
+        for _ in range(_TIMES):
+            fragments = [each.metadata for each in self._datasets.latest(table).get_fragments()]
+            small = sum(each.physical_rows < FRAGMENT_ROWS // 2 for each in fragments)
+            holed = sum(each.num_deletions > DELETED * each.physical_rows for each in fragments)
+            if small + holed < (2 if force else FRAGMENTS) and not (force and holed):
+                break
+            with self._turns.of(table.name):
+                try:
+                    metrics = self._datasets.changing(table).optimize.compact_files(
+                        target_rows_per_fragment=FRAGMENT_ROWS,
+                        materialize_deletions_threshold=DELETED,
+                        max_source_rows=4 * FRAGMENT_ROWS,
+                    )
+                except OSError as error:
+                    if not is_overtaken(error):
+                        raise
+                    break  # in an object store others do not wait for their turn: another time
+            if not metrics.fragments_removed:
+                break
+            removed += int(metrics.fragments_removed)
+        return removed
 
     def _index(self, table: Table, *, force: bool) -> int:
+        """Add what an index does not know. Writes go on meanwhile."""
         dataset = self._datasets.changing(table)
-        rows = dataset.count_rows()
         known = {index.field_names[0]: index for index in dataset.describe_indices()}
-        indexed = min((known[name].num_rows_indexed if name in known else 0 for name in indexes(table)), default=0)
-        unindexed = max(rows - indexed, 0)
-        if not rows or unindexed < (1 if force else UNINDEXED):
-            return 0
+        fragments = {each.fragment_id: each.count_rows() for each in dataset.get_fragments()}
+        most = 0
         for column, kind in indexes(table).items():
-            if column not in known:
-                dataset.create_scalar_index(column, kind, name=f"{column}_idx", replace=False)
-                continue
-            deltas = dataset.stats.index_stats(known[column].name)["num_indexed_rows_per_delta"]
-            dataset.optimize.optimize_indices(
-                index_names=[known[column].name], num_indices_to_merge=_to_merge(deltas, unindexed)
+            covered = (
+                {each for part in known[column].segments for each in part.fragment_ids} if column in known else set()
             )
-        return unindexed
+            rows = sum(count for number, count in fragments.items() if number not in covered)
+            if rows < (1 if force else UNINDEXED):
+                continue
+            most = max(most, rows)
+            try:
+                if column not in known:
+                    dataset.create_scalar_index(column, kind, name=f"{column}_idx", replace=False)
+                    continue
+                name = known[column].name
+                parts = dataset.stats.index_stats(name)["num_indexed_rows_per_delta"]
+                dataset.optimize.optimize_indices(index_names=[name], num_indices_to_merge=_to_merge(parts, rows))
+            except OSError as error:
+                if not is_overtaken(error):
+                    raise
+                dataset = self._datasets.changing(table)  # somebody else made it
+        return most
 
-    def _clean(self, table: Table, *, force: bool) -> int:
-        dataset = self._datasets.latest(table)
-        if not force and dataset.version % VERSIONS >= 5:
+    def _clean(self, table: Table, writes: int) -> int:
+        """Delete old versions, once in so many writes, whoever makes them: processes may come and go."""
+        if random() * VERSIONS >= writes:
             return 0
         return int(self._datasets.changing(table).cleanup_old_versions(older_than=KEPT).old_versions)
 
