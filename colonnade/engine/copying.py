@@ -91,8 +91,8 @@ def copy(
     """Copy everything, or some ``tables``, or what began ``since`` a moment (``"7d"`` ago), from one store to another.
 
     Both are addresses or open storages. What the target has already stays, and rows of the same key are put over it, as
-    always: a span that has ended stays ended. Memory is bounded by a batch. It may be stopped at any time, and run
-    again: it goes on. Look at ``verified`` and the counts and checksums of each table afterwards.
+    always: a span that has ended stays ended. Rows are streamed. It may be stopped at any time, and run again: it goes
+    on. Look at ``verified`` and the counts and checksums of each table afterwards.
 
     ``InvalidInput`` for a table that is not stored, and where source and target are one.
     """
