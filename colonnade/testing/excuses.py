@@ -44,7 +44,9 @@ _NO_INDEX: Final = Excuse(
 _NO_VECTORS: Final = Excuse("notimpl", "It knows no vectors: all rows are read and compared in Arrow.")
 
 _SCANNED: Final = Excuse("notimpl", "Rows are scanned for texts, and compared in Arrow.")
-_NOT_ASKED: Final = Excuse("notimpl", "It has an index for this, which is not asked yet: rows are scanned and compared.")
+_NOT_ASKED: Final = Excuse(
+    "notimpl", "It has an index for this, which is not asked yet: rows are scanned and compared."
+)
 
 EXCUSES: Final[Mapping[str, Mapping[str, Excuse]]] = {
     "memory": {
@@ -84,7 +86,22 @@ EXCUSES: Final[Mapping[str, Mapping[str, Excuse]]] = {
         ),
         **_same(
             Excuse("notimpl", "The service is asked for little, since none was there to be tested with."),
-            *("semijoin", "order", "patch", "contains", "nearest", "search", "count", "sum", "min", "max", "mean", "p50", "p95", "p99"),
+            *(
+                "semijoin",
+                "order",
+                "patch",
+                "contains",
+                "nearest",
+                "search",
+                "count",
+                "sum",
+                "min",
+                "max",
+                "mean",
+                "p50",
+                "p95",
+                "p99",
+            ),
         ),
     },
     "lance.store": {
