@@ -42,7 +42,7 @@ def bound(value: Any) -> Any:
 def tuples(data: pa.Table | FewRows) -> Iterable[tuple[Any, ...]]:
     """Rows as SQLite binds them."""
     if isinstance(data, FewRows):
-        if all(data.table.columns[name].kind.size is None for name in data.columns):
+        if all(data.table.columns[name].kind.name != "vector" for name in data.columns):
             return zip(*([bound(value) for value in values] for values in data.columns.values()), strict=True)
         data = data.arrow()
     return rows_of(stored_values(data))
