@@ -260,6 +260,7 @@ def _machine(storage: Any, tables: tuple[Table, ...], excused: frozenset[str]) -
                     answer = storage.execute(plan)
                     assert answer.schema.types[:-1] == [plan.table.schema.field(name).type for name in plan.projection]
                     found, expected = plain(answer), self.reference.nearest(plan)
+                    assert len(found) == len(expected), f"{found}\nis not\n{expected}"
                     for here, there in zip(found, expected, strict=True):
                         assert isclose(here.pop("similarity"), there.pop("similarity"), abs_tol=2e-9)
                         assert is_same(plan.table, here, there), f"{here}\nis not\n{there}"
