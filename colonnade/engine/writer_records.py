@@ -64,7 +64,9 @@ class Records:
             else:
                 taken[name] = from_json(text)
                 size += len(text)
-        size += sum(len(value) for value in taken.values() if type(value) is str)
+        for value in taken.values():
+            if type(value) is str:
+                size += len(value)
         scope = taken.get("scope")
         if type(scope) is not str and isinstance(scope, Mapping):
             taken["scope"] = dict(scope)
