@@ -103,7 +103,11 @@ class Upkeep:
 
     def round(self, tables: Iterable[Table]) -> Tidied:
         """Do whatever can be done for some tables, also where little is due."""
-        return sum((self._tidy(table, writes=VERSIONS, force=True) for table in tables), Tidied())
+        done = Tidied()
+        for table in tables:
+            with self._turns.of(f"{table.name}.upkeep"):
+                done += self._tidy(table, writes=VERSIONS, force=True)
+        return done
 
     def _due(self, written: Counter[Table]) -> None:
         for table, writes in written.items():
