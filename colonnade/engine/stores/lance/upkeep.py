@@ -197,10 +197,10 @@ class Upkeep:
 
 
 def _to_merge(deltas: list[int], rows: int) -> int:
-    """How many of the last parts of an index are joined with what is added: those that are no larger."""
+    """How many of the last parts of an index are joined with what is added: those that are not much larger."""
     joined = 0
     for part in reversed(deltas):
-        if part > rows:
+        if part > 2 * rows:
             break
         rows += part
         joined += 1
