@@ -251,6 +251,18 @@ def test_a_writer_writes_much(place: str, tmp_path: Path) -> None:
         assert len(dataset(tmp_path).get_fragments()) < 12
 
 
+def test_opening_what_is_there_writes_nothing(place: str, tmp_path: Path) -> None:
+    with opened(place) as store:
+        store.memory.save_thread(thread={"id": "t1", "resourceId": "ada"})
+        store.optimize()
+    for left in (tmp_path / "agent").glob(".*.turn"):
+        left.unlink()
+    before = sorted(tmp_path.rglob("*"))
+    with opened(place) as store:
+        assert store.memory.list_threads()["total"] == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_a_temporary_store_is_gone_when_it_is_closed() -> None:
     for address in ("lancedb:///:memory:", "lancedb:///"):
         store = opened(address)

@@ -32,6 +32,8 @@ _WHOLE: Final = 64
 """So few rows are read whole at once, without a look at their order first."""
 _SPARE: Final = 4
 """A stretch should hold so many times the rows of the page."""
+_LEAST: Final = 256
+"""And no fewer than so many."""
 _STEP: Final = 16
 """How much longer or shorter a stretch is made."""
 _TRIES: Final = 24
@@ -101,7 +103,9 @@ def _candidates(dataset: lance.LanceDataset, plan: Scan, wanted: int, total: int
     span = _span(dataset, column.name, plan.where) if timely and total > max(FEW, wanted) else None
     if span is None:
         return read(plan.where)
-    width = span.width * max(_SPARE * wanted, FEW // _SPARE) // total + 1
+    # Where only all rows together are counted, there should be enough for a filter that leaves few of them.
+    least = _LEAST if counted == plan.where else FEW // _SPARE
+    width = span.width * max(_SPARE * wanted, least) // total + 1
     too_short, evenly = 0, True
     for _ in range(_TRIES):
         if width >= span.width:

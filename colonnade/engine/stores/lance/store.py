@@ -60,8 +60,11 @@ class LanceStore(Store):
         """Make tables and indexes that are missing, and bring older ones to this version."""
         with self._datasets.translated():
             for table in STORED:
-                with self._turns.of(table.name):
-                    self._datasets.make(table)
+                if not self._datasets.is_current(
+                    table
+                ):  # what is as it should be can also be opened where it is read only
+                    with self._turns.of(table.name):
+                        self._datasets.make(table)
 
     def close(self) -> None:
         """Stop the upkeep and let go of everything."""

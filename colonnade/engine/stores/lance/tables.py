@@ -103,6 +103,13 @@ class Datasets:
             return False
         return True
 
+    def is_current(self, table: Table) -> bool:
+        """Whether a table is there, of this version and with all columns."""
+        if not self.exists(table):
+            return False
+        schema = self.latest(table).schema
+        return (schema.metadata or {}).get(_VERSION) == str(VERSION).encode() and {*table.columns} <= {*schema.names}
+
     def make(self, table: Table) -> None:
         """Make a table that is missing, or bring an older one to this version. Twice is once."""
         found = self.latest(table) if self.exists(table) else self._create(table)
@@ -114,7 +121,7 @@ class Datasets:
         version = int(metadata[_VERSION])
         if version > VERSION:
             raise SchemaTooNew(self.label, version, VERSION)
-        if version < VERSION or set(table.columns) - set(found.schema.names):
+        if not self.is_current(table):
             self._migrate(table, self.changing(table))
 
     def _create(self, table: Table) -> lance.LanceDataset:

@@ -103,7 +103,11 @@ class Upkeep:
 
     def round(self, tables: Iterable[Table]) -> Tidied:
         """Do whatever can be done for some tables, also where little is due."""
-        return sum((self._tidy(table, writes=VERSIONS, force=True) for table in tables), Tidied())
+        done = Tidied()
+        for table in tables:
+            with self._turns.of(f"{table.name}.upkeep"):
+                done += self._tidy(table, writes=VERSIONS, force=True)
+        return done
 
     def _due(self, written: Counter[Table]) -> None:
         for table, writes in written.items():
@@ -193,10 +197,10 @@ class Upkeep:
 
 
 def _to_merge(deltas: list[int], rows: int) -> int:
-    """How many of the last parts of an index are joined with what is added: those that are no larger."""
+    """How many of the last parts of an index are joined with what is added: those that are not much larger."""
     joined = 0
     for part in reversed(deltas):
-        if part > rows:
+        if part > 2 * rows:
             break
         rows += part
         joined += 1
