@@ -35,8 +35,8 @@ def span(trace: str, name: str, at: int) -> dict[str, Any]:
 
 
 def main(address: str, name: str, seconds: float, book: Path) -> None:
-    until = time.monotonic() + seconds
     with colonnade.open(address) as store, book.open("w") as acknowledged:
+        until = time.monotonic() + seconds
         turn = 0
         while time.monotonic() < until:
             mine, shared = f"{name}-{turn}", f"shared-{turn % SHARED}"

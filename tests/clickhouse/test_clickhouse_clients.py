@@ -40,7 +40,13 @@ def test_four_clients_lose_nothing_and_double_nothing_while_the_server_is_killed
             for book in books
         ]
         try:
-            time.sleep(SECONDS / 2)
+            begun = time.monotonic()
+            while not all(
+                book.exists() and book.stat().st_size for book in books
+            ):  # nobody opens a server that is down
+                assert time.monotonic() < begun + 60, "the clients do not write"
+                time.sleep(0.05)
+            time.sleep(SECONDS / 3)
             server.kill()
             server.start()
             server.wait()
