@@ -24,7 +24,7 @@ from tests.servers.clickhouse import Server, served
 
 CLIENTS = 4
 SECONDS = float(os.environ.get("COLONNADE_CLICKHOUSE_SECONDS", "12"))
-"""For how long the clients write; a third of it after the server was started again."""
+"""For how long each client writes; a third of it after the last of them has begun, the server is killed."""
 CLIENT = Path(__file__).parent / "client.py"
 
 
@@ -40,7 +40,10 @@ def test_four_clients_lose_nothing_and_double_nothing_while_the_server_is_killed
             for book in books
         ]
         try:
-            time.sleep(SECONDS / 2)
+            while not all(book.exists() and book.stat().st_size for book in books):
+                assert [client.poll() for client in clients] == [None] * CLIENTS
+                time.sleep(0.05)
+            time.sleep(SECONDS / 3)
             server.kill()
             server.start()
             server.wait()
