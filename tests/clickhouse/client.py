@@ -19,6 +19,8 @@ import colonnade
 from colonnade.errors import StoreError
 
 SHARED = 8
+TURNS = 4
+"""So often at least, however slow the machine is."""
 _START = datetime(2026, 1, 31, tzinfo=UTC)
 
 
@@ -38,7 +40,7 @@ def main(address: str, name: str, seconds: float, book: Path) -> None:
     with colonnade.open(address) as store, book.open("w") as acknowledged:
         until = time.monotonic() + seconds
         turn = 0
-        while time.monotonic() < until:
+        while turn < TURNS or time.monotonic() < until:
             mine, shared = f"{name}-{turn}", f"shared-{turn % SHARED}"
             steps: dict[str, Callable[[], object]] = {
                 "span": partial(store.observability.create_span, span=span(mine, name, turn)),
@@ -50,7 +52,7 @@ def main(address: str, name: str, seconds: float, book: Path) -> None:
                     try:
                         step()
                     except StoreError:
-                        if time.monotonic() > until + 60:
+                        if time.monotonic() > until + 120:
                             raise
                         time.sleep(0.05)
                     else:

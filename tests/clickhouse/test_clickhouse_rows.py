@@ -171,8 +171,10 @@ def filled(clickhouse: Server) -> Iterator[Server]:
 @pytest.mark.parametrize("name", LOOKUPS)
 def test_a_lookup_reads_a_few_granules_and_not_the_table(filled: Server, name: str) -> None:
     asked = query_of(LOOKUPS[name])
-    read = filled.counted(asked.sql, asked.values, database="filled", max_block_size=asked.block or 65_409)
-    assert 0 < read <= 20 * 1024, f"{read} rows were read, of 30,000"
+    block = asked.block or 65_409
+    # By one thread: how far others read ahead is a matter of luck.
+    read = filled.counted(asked.sql, asked.values, database="filled", max_block_size=block, max_threads=1)
+    assert 0 < read <= 10 * 1024, f"{read} rows were read, of 30,000"
 
 
 def test_all_tables_have_the_columns_of_their_schema(filled: Server) -> None:

@@ -271,7 +271,7 @@ def _translated(place: Place) -> Iterator[None]:
 
 def _brief(said: str) -> str:
     """What the server said, without what the driver says around it."""
-    said = said.partition("server response: ")[2] or said
+    said = re.sub(r" with url: \S+", "", said.partition("server response: ")[2] or said)  # values are in that, too
     return re.sub(r"\s*\((version|for url) [^()]*(\([^()]*\))?[^()]*\)", "", " ".join(said.split()))[:_SAID]
 
 
