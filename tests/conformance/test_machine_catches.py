@@ -41,7 +41,7 @@ from colonnade.testing.questions import QUESTIONS, ask, load
 
 # The same search every time: a test that fails to find a bug once a month would only be run again.
 SEARCH = settings(
-    max_examples=100,
+    max_examples=400,
     stateful_step_count=STEPS,
     deadline=None,
     report_multiple_bugs=False,
