@@ -12,9 +12,14 @@ from pathlib import Path
 
 import pytest
 
-import colonnade
-
 HERE = Path(__file__).parent
+_WRITE_AND_DIE = """
+import os, signal, sys
+import colonnade
+store = colonnade.open(sys.argv[1])
+store.memory.save_thread(thread={"id": "t", "resourceId": "r", "title": "again"})
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 @cache
@@ -60,12 +65,8 @@ def stores(whole: Path) -> Iterator[Path]:
     place = Path(tempfile.mkdtemp())
     shutil.copytree(whole, place / "closed")
     shutil.copytree(whole, place / "killed")
-    child = os.fork()
-    if not child:
-        store = colonnade.open(place / "killed")
-        store.memory.save_thread(thread={"id": "t", "resourceId": "r", "title": "again"})
-        os.kill(os.getpid(), signal.SIGKILL)
-    os.waitpid(child, 0)
+    killed = subprocess.run([sys.executable, "-c", _WRITE_AND_DIE, str(place / "killed")], check=False)
+    assert killed.returncode == -signal.SIGKILL
     assert (place / "killed" / "state.db-wal").exists()
     place.chmod(0o755)
     yield place
