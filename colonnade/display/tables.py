@@ -214,6 +214,9 @@ def _cells(column: pa.ChunkedArray, limit: int = _CELL) -> list[Text]:
 
 def _values(column: pa.ChunkedArray) -> list[Any]:
     try:
+        if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
+            # Arrow would give the times of pandas where that is installed, which say less of themselves.
+            column = column.cast(pa.timestamp("us", column.type.tz))
         return list(column.to_pylist())
     except (ValueError, OverflowError):  # times that Python's datetime cannot hold: nanoseconds, years beyond 9999
         return list(column.cast(pa.string()).to_pylist())
