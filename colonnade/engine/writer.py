@@ -84,6 +84,8 @@ class Writer:
         self.committing = threading.RLock()
         """Held by the one thread that writes."""
         self._thread: threading.Thread | None = None
+        # Arrow loads pandas, where there is one, at its first conversion: too late when the interpreter ends.
+        pa.array([0])
         writer_ends.watch(self)
 
     def begin(self) -> None:
