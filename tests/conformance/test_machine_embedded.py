@@ -1,12 +1,14 @@
 """The machine on the embedded folder: as it is, with every write sealed at once, and merged now and then."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 import colonnade
+from colonnade.engine.plan import Scan, desc
 from colonnade.engine.stores.embedded.log import Change
 from colonnade.engine.stores.embedded.store import EmbeddedStore
 from colonnade.schemas import EVALS, MESSAGES, SCORES, SPANS, THREADS, TRACES, WORKFLOWS
@@ -47,3 +49,18 @@ def test_sealing_and_merging_between_any_two_steps_changes_no_answer(
 
         monkeypatch.setattr(store.columnar, "append", append_and_seal)
         run_machine(storage, tables=ACCUMULATES, excused={"transactions"}, settings=fewer(20))
+
+
+def test_a_page_of_no_rows_is_empty_however_many_segments_there_are(tmp_path: Path) -> None:
+    when = datetime(2026, 1, 1, tzinfo=UTC)
+    with colonnade.open(tmp_path / "agent") as storage:
+        store = storage.stores[0]
+        assert isinstance(store, EmbeddedStore)
+        for day in range(3):
+            storage.observability.create_span(
+                span={"traceId": f"t{day}", "spanId": "s", "name": "chat", "startedAt": when + timedelta(days=day)}
+            )
+            store.optimize(merge=False)
+        for limit, found in ((0, []), (2, ["t2", "t1"])):
+            page = Scan(SPANS, order=(desc("startedAt"),), limit=limit, columns=("traceId",))
+            assert storage.execute(page).column("traceId").to_pylist() == found

@@ -320,8 +320,11 @@ def _is_full(plan: Scan, columns: tuple[str, ...], parts: list[pa.Table], later:
     """Whether no later segment can change the page: it is full, and its end is better than all that follows."""
     if later is None or plan.limit is None:
         return False
-    found = fold.cut(plan.but(columns=columns, limit=plan.limit + plan.offset, offset=0), pa.concat_tables(parts))
-    if found.num_rows < plan.limit + plan.offset:
+    wanted = plan.limit + plan.offset
+    if not wanted:
+        return True
+    found = fold.cut(plan.but(columns=columns, limit=wanted, offset=0), pa.concat_tables(parts))
+    if found.num_rows < wanted:
         return False
     ends: Any = found.column(plan.order[0].column).cast(pa.int64())[-1].as_py()
     if ends is None:
