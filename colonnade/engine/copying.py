@@ -23,6 +23,7 @@ from colonnade.engine.plan import TRUE, Bucket, Filter, Is, Measure, Put, Scan, 
 from colonnade.errors import InvalidInput
 from colonnade.queries.times import parse_when, time_of
 from colonnade.schemas import STORED, table_named
+from colonnade.schemas.moments import MICROSECOND, moment_of
 from colonnade.schemas.table import Table
 
 RANGE: Final = 50_000
@@ -33,8 +34,6 @@ LARGEST: Final = 500_000
 """... up to this many: the digests of a range are kept in memory while it is compared."""
 
 _WIDTHS: Final = tuple(timedelta(seconds=seconds) for seconds in (86_400, 3_600, 60, 1))
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 Progress = Callable[[str, int, int], object]
 """Is told which table is being copied, how many rows of all tables are done, and how many there are."""
@@ -226,7 +225,7 @@ def _refined(
         if n <= size or level + 1 == len(_WIDTHS):
             refined.append((start, n))
             continue
-        end = min(newest, start + _WIDTHS[level] - _MICROSECOND)
+        end = min(newest, start + _WIDTHS[level] - MICROSECOND)
         finer = _counts(source, table, between(time_of(table), start, end), _WIDTHS[level + 1 :])
         refined += _refined(source, table, finer, newest, size, level + 1)
     return refined
@@ -234,6 +233,6 @@ def _refined(
 
 def _moment(microseconds: int) -> datetime:
     try:
-        return _EPOCH + timedelta(microseconds=microseconds)
+        return moment_of(microseconds)
     except OverflowError:  # the bucket of the first days of the year 1 begins before them
         return datetime.min.replace(tzinfo=UTC)

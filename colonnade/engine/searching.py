@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from heapq import nsmallest
 from itertools import islice
 from typing import Any, Final
@@ -41,6 +41,7 @@ from colonnade.engine.plan import (
     desc,
 )
 from colonnade.queries.times import time_of
+from colonnade.schemas.moments import moment_of
 from colonnade.schemas.payloads import escape_text
 from colonnade.schemas.table import Table
 from colonnade.schemas.words import WORD, lower, text_of
@@ -58,7 +59,6 @@ _PLACES: Final = 100
 PAGE: Final = 1_000
 """Rows on the first page; further ones have as many as fit into ``BYTES``, up to ``DEPTH``."""
 BYTES: Final = 32 * 2**20
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +114,9 @@ def _windows(plan: Search, perform: Callable[[Scan | Summarize], Native]) -> Gen
     windows = list[Filter]()
     width, end = max(1, (last - first) * WINDOW // rows), last
     while end - width > first:
-        windows.append(Is(when, ">", _moment(end - width)) & Is(when, "<=", _moment(end)))
+        windows.append(Is(when, ">", moment_of(end - width)) & Is(when, "<=", moment_of(end)))
         end, width = end - width, 2 * width
-    return [*windows, And((Is(when, "<=", _moment(end)),))]
-
-
-def _moment(microseconds: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=microseconds)
+    return [*windows, And((Is(when, "<=", moment_of(end)),))]
 
 
 def _beyond(order: tuple[Order, ...], page: pa.Table) -> Filter:

@@ -16,11 +16,11 @@ import pyarrow as pa
 
 from colonnade.engine.plan import Scan
 from colonnade.engine.relational import rows_of
-from colonnade.schemas.columns import EPOCH, MICROSECOND
 from colonnade.schemas.few import FewRows
+from colonnade.schemas.moments import micros_of, moment_of
 
 _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "timestamp": lambda micros: EPOCH + micros * MICROSECOND,
+    "timestamp": moment_of,
     "boolean": bool,
     "vector": lambda raw: list(struct.unpack(f"<{len(raw) // 4}f", raw)),
 }
@@ -31,7 +31,7 @@ def bound(value: Any) -> Any:
     """A value as SQLite holds it; several to compare with as JSON."""
     match value:
         case datetime():
-            return (value - EPOCH) // MICROSECOND
+            return micros_of(value)
         case bool():
             return int(value)
         case list():

@@ -28,7 +28,7 @@ from colonnade.ingest.otel_spans import (
     typed_of,
 )
 from colonnade.schemas import SPANS
-from colonnade.schemas.columns import EPOCH, MICROSECOND
+from colonnade.schemas.moments import micros_of
 from colonnade.schemas.payloads import to_json
 from colonnade.schemas.records import encode_columns
 from colonnade.schemas.span_rows import add_defaults, encode_spans
@@ -40,8 +40,8 @@ try:
 except ImportError:
     raise MissingExtra("colonnade.ingest.otel", "otel") from None
 
-_FIRST: Final = (datetime.min.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
-_LAST: Final = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
+_FIRST: Final = micros_of(datetime.min.replace(tzinfo=UTC))
+_LAST: Final = micros_of(datetime.max.replace(tzinfo=UTC))
 _TIMESTAMP: Final = SPANS.schema.field("startedAt").type
 
 Columns = dict[str, Any]

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from colonnade.errors import InvalidInput, MissingExtra
 from colonnade.ingest.conventions import typed_fields
-from colonnade.schemas.columns import EPOCH, MICROSECOND
+from colonnade.schemas.moments import moment_of
 from colonnade.schemas.records import Record
 
 try:
@@ -179,7 +179,7 @@ def other_of(span: ReadableSpan, context: SpanContext, resource: Record) -> Reco
 
 
 def _moment(nanoseconds: int) -> datetime:
-    return EPOCH + nanoseconds // 1000 * MICROSECOND
+    return moment_of(nanoseconds // 1000)
 
 
 def _said(fields: Record) -> Record:

@@ -10,7 +10,7 @@ import base64
 import json
 import zlib
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import pyarrow as pa
@@ -18,13 +18,13 @@ import pyarrow as pa
 from colonnade.engine.plan import TRUE, Filter, Is, Order, Scan, Steps, after, between, rows
 from colonnade.errors import InvalidInput
 from colonnade.queries.times import parse_when
+from colonnade.schemas.moments import moment_of
 from colonnade.schemas.table import Table
 
 When = str | datetime | timedelta
 """A moment: an aware datetime, ISO 8601 text with an offset, or how long ago (``"24h"``, a timedelta)."""
 
 _VERSION: Final = 1
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _BROKEN: Final = "is no cursor; pass the cursor of a page exactly as it was given, or None for the first page"
 
 
@@ -75,7 +75,7 @@ def window(column: str, since: When | None, until: When | None) -> Filter:
 
 def _rest(plan: Scan, last: list[Any]) -> Filter:
     values = tuple(
-        _EPOCH + timedelta(microseconds=value) if plan.table.column(term.column).kind.name == "timestamp" else value
+        moment_of(value) if plan.table.column(term.column).kind.name == "timestamp" else value
         for term, value in zip(plan.order, last, strict=True)
     )
     # after() says it all. Its first column once more, by itself, is what stores can skip by: zone maps, sort keys.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from types import NoneType
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ import orjson
 import pyarrow as pa
 
 from colonnade.schemas.kinds import Column
+from colonnade.schemas.moments import moment_of
 from colonnade.schemas.payloads import (
     ESCAPE,
     from_json,
@@ -25,9 +26,6 @@ from colonnade.schemas.payloads import (
     unescape_text,
     unescaped,
 )
-
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND: Final = timedelta(microseconds=1)
 
 _STRING: Final = pa.string()
 _BINARY: Final = pa.binary()
@@ -141,5 +139,5 @@ def _read_times(array: pa.Array) -> list[datetime | None]:
     if pa.types.is_timestamp(array.type) and array.type.unit == "us" and array.type.tz is not None:
         # Arrow looks the time zone up for each value, which takes ten times as long.
         counts = array.view(_INT64).to_pylist()
-        return [None if count is None else EPOCH + count * MICROSECOND for count in counts]
+        return [None if count is None else moment_of(count) for count in counts]
     return [None if time is None else time.astimezone(UTC) for time in array.to_pylist()]

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from colonnade.schemas.columns import EPOCH, MICROSECOND
+from colonnade.schemas.moments import EPOCH, micros_of, moment_of
 from colonnade.schemas.observability import SPANS
 from colonnade.schemas.records import Record, decode, encode_columns, gather
 from colonnade.schemas.values import parse_timestamp
@@ -114,13 +114,13 @@ def _nanoseconds(moment: object) -> int:
         time = moment if type(moment) is datetime and moment.tzinfo is UTC else parse_timestamp(moment)
     except (TypeError, ValueError):
         return 0
-    return (time - EPOCH) // MICROSECOND * 1000
+    return micros_of(time) * 1000
 
 
 def _moment(nanoseconds: object) -> datetime:
     if isinstance(nanoseconds, bool) or not isinstance(nanoseconds, int):
         return EPOCH
     try:
-        return EPOCH + nanoseconds // 1000 * MICROSECOND
+        return moment_of(nanoseconds // 1000)
     except OverflowError:
         return EPOCH

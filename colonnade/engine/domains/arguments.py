@@ -9,18 +9,18 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from colonnade.engine.plan import TRUE, And, At, Filter, Is, between
 from colonnade.errors import InvalidInput
+from colonnade.schemas.moments import MICROSECOND
 from colonnade.schemas.records import Record, spell_value
 from colonnade.schemas.table import Table
 
 _METADATA_KEY: Final = re.compile("[A-Za-z_][A-Za-z0-9_]{0,127}")
 # They reach into JavaScript's objects; a filter that other engines must refuse is refused here too.
 _FORBIDDEN_KEYS: Final = frozenset({"__proto__", "prototype", "constructor"})
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def filled(record: Any, **defaults: Any) -> Any:
@@ -44,7 +44,7 @@ def metadata_object(value: Any) -> Mapping[str, Any] | None:
 
 def later(now: datetime, stored: datetime) -> datetime:
     """When a row changes: now, and after its last change whatever clock that was taken from."""
-    return max(now, stored + _MICROSECOND)
+    return max(now, stored + MICROSECOND)
 
 
 def options(given: Any, what: str, known: Collection[str]) -> Mapping[str, Any]:

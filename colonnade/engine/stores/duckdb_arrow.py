@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from colonnade.engine.relational import Statement
 
-_AT_ONCE = 1_000_000
+_AT_ONCE = 131_072
 """Rows of a record batch, at most: DuckDB's own default."""
 
 

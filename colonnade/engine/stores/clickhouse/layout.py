@@ -123,7 +123,7 @@ def name_of(table: Table, *, local: bool = False) -> str:
 def plain_type(column: Column) -> str:
     """The type of a column's values."""
     kind = CLICKHOUSE.type_of(column)
-    return f"Nullable({kind})" if column.nullable and column.kind.size is None else kind
+    return f"Nullable({kind})" if column.nullable and column.kind.name != "vector" else kind
 
 
 def comment_of(cluster: Cluster | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from colonnade.engine.plan import (
@@ -23,11 +23,10 @@ from colonnade.engine.plan import (
 from colonnade.engine.relational import Renderer
 from colonnade.engine.stores.clickhouse import layout
 from colonnade.engine.stores.clickhouse.layout import CLICKHOUSE, DELETED_COLUMN, VERSION_COLUMN
+from colonnade.schemas.moments import micros_of
 from colonnade.schemas.payloads import escape_text
 from colonnade.schemas.table import Table
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 _UNKNOWN: Final = "CAST(NULL, 'Nullable(Bool)')"
 _MOVED: Final = "_moved"
 
@@ -264,5 +263,5 @@ def _type_of(value: Any) -> str:
 
 def _spelled(value: Any) -> Any:
     if isinstance(value, datetime):
-        return (value - _EPOCH) // _MICROSECOND
+        return micros_of(value)
     return list(value) if isinstance(value, tuple) else value

@@ -11,9 +11,8 @@ import shutil
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -29,9 +28,8 @@ from colonnade.engine.stores.embedded.logged import COLUMNS
 from colonnade.engine.stores.embedded.reading import Picture
 from colonnade.engine.stores.embedded.segments import VERSION_COLUMN, connect, quoted, translated
 from colonnade.schemas import SCORES, SPANS
+from colonnade.schemas.moments import micros_of
 from colonnade.schemas.table import Table
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ class Judge:
     def __init__(self, retention: Retention, folder: Path) -> None:
         self._retention = retention
         self._folder = folder
-        self._cutoff = (retention.cutoff - _EPOCH) // timedelta(microseconds=1)
+        self._cutoff = micros_of(retention.cutoff)
         self._names: dict[str, str] = {}
         self._spill = tempfile.mkdtemp(prefix="colonnade-prune-")
         self._connection = connect()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, ClassVar, Final
 
 import pyarrow as pa
@@ -23,11 +23,10 @@ from colonnade.engine.store import Store
 from colonnade.engine.stores.lance.tables import indexes, layout
 from colonnade.errors import ColonnadeError, NotAStore, SchemaTooNew, StoreClosed, StoreError
 from colonnade.schemas import STORED, VERSION
+from colonnade.schemas.moments import micros_of
 from colonnade.schemas.table import Table
 
 _DIALECT: Final = Dialect(name="datafusion", types={}, quote="`{name}`")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 _KEYS: Final = 500
 """So many keys are looked up at once: a condition is text, and text has a limit."""
 
@@ -58,8 +57,7 @@ def spelled(value: Any) -> str:
         case float():
             return f"CAST('{value!r}' AS DOUBLE)"
         case datetime():
-            micros = (value - _EPOCH) // _MICROSECOND
-            return f"""arrow_cast({spelled(micros)}, 'Timestamp(Microsecond, Some("UTC"))')"""
+            return f"""arrow_cast({spelled(micros_of(value))}, 'Timestamp(Microsecond, Some("UTC"))')"""
         case str():
             return "'" + value.replace("'", "''") + "'"
     raise TypeError(f"{type(value).__name__} has no literal")

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import lance
@@ -24,6 +23,7 @@ from colonnade.engine.plan import TRUE, And, Filter, Is, OneOf, Scan
 from colonnade.engine.stores.lance.commits import ADDRESS
 from colonnade.engine.stores.lance.filters import between, expression
 from colonnade.engine.stores.lance.tables import indexes
+from colonnade.schemas.moments import micros_of, moment_of
 from colonnade.schemas.table import Table
 
 FEW: Final = 8_192
@@ -37,8 +37,6 @@ _LEAST: Final = 256
 _STEP: Final = 16
 """How much longer or shorter a stretch is made."""
 _TRIES: Final = 24
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def page(dataset: lance.LanceDataset, plan: Scan) -> pa.Table:
@@ -138,8 +136,8 @@ class _Span:
     def stretch(self, column: str, width: int, descending: bool) -> Filter:
         """The last part of it, or the first one. What lies beyond the span counts as well: nothing should."""
         if descending:
-            return Is(column, ">=", _moment(self.last - width))
-        return Is(column, "<=", _moment(self.first + width))
+            return Is(column, ">=", moment_of(self.last - width))
+        return Is(column, "<=", moment_of(self.first + width))
 
 
 def _span(dataset: lance.LanceDataset, column: str, where: Filter) -> _Span | None:
@@ -149,8 +147,8 @@ def _span(dataset: lance.LanceDataset, column: str, where: Filter) -> _Span | No
     starts, ends = [start for start, _ in bounds], [end for _, end in bounds]
     if not bounds:
         return None
-    first = max([min(starts), *([_micros(low)] if low else [])])
-    last = min([max(ends), *([_micros(high)] if high else [])])
+    first = max([min(starts), *([micros_of(low)] if low else [])])
+    last = min([max(ends), *([micros_of(high)] if high else [])])
     return _Span(first, last) if first < last else None
 
 
@@ -183,11 +181,3 @@ def _bounds_of(fragment: lance.LanceFragment, column: str) -> tuple[int, int] | 
         _KNOWN.clear()
     _KNOWN[file] = bounds
     return bounds
-
-
-def _micros(moment: datetime) -> int:
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-def _moment(micros: int) -> datetime:
-    return _EPOCH + micros * _MICROSECOND

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from random import uniform
 from typing import ClassVar, Final, TypeVar
 
 import lance
@@ -17,7 +16,7 @@ import pyarrow as pa
 
 from colonnade.engine.abilities import Abilities
 from colonnade.engine.plan import Delete, Measure, Put, Scan, Summarize
-from colonnade.engine.store import Store
+from colonnade.engine.store import Store, pauses
 from colonnade.engine.stores.duckdb_summary import FUNCTIONS, summarize
 from colonnade.engine.stores.lance.commits import delete_keys, put
 from colonnade.engine.stores.lance.filters import expression, keys_in
@@ -32,8 +31,6 @@ from colonnade.schemas.table import Table
 
 R = TypeVar("R")
 
-PATIENCE: Final = 30.0
-"""Seconds for which a write that others overtake is tried again."""
 _COUNT: Final = (Measure("count"),)
 
 
@@ -60,9 +57,8 @@ class LanceStore(Store):
         """Make tables and indexes that are missing, and bring older ones to this version."""
         with self._datasets.translated():
             for table in STORED:
-                if not self._datasets.is_current(
-                    table
-                ):  # what is as it should be can also be opened where it is read only
+                # What is as it should be can also be opened where it is read only.
+                if not self._datasets.is_current(table):
                     with self._turns.of(table.name):
                         self._datasets.make(table)
 
@@ -131,17 +127,15 @@ class LanceStore(Store):
     def _write(self, table: Table, change: Callable[[], R]) -> R:
         """Have the turn, change a table, and again where others were faster all the same."""
         self._latest(table)  # StoreClosed where it is
-        until, pause = time.monotonic() + PATIENCE, 0.001
         with self._datasets.translated(), self._turns.of(table.name):
-            while True:
+            for pause in pauses():
                 try:
                     changed = change()
                     break
                 except OSError as error:
-                    if not is_overtaken(error) or time.monotonic() > until:
+                    if not is_overtaken(error) or pause is None:
                         raise
-                    time.sleep(uniform(0, pause))
-                    pause = min(2 * pause, 0.5)
+                    time.sleep(pause)
         self._upkeep.hurry(table)
         return changed
 
