@@ -26,8 +26,8 @@ from colonnade.engine.stores.embedded.segments import (
     TIME,
     VERSION_COLUMN,
     connect,
-    duckdb_reading,
     quoted,
+    translated,
 )
 from colonnade.errors import StoreError
 from colonnade.schemas import SPANS, table_named
@@ -97,6 +97,7 @@ class SegmentWriter:
         """``empty`` names, by table, columns that will hold nothing: zstd would take four bytes a row for them."""
         self.path = path
         self._empty = empty or {}
+        self._sources = 0
         self.rows = dict.fromkeys(TIME, 0)
         self._unfinished = path.with_name(f".{path.name}.{os.getpid()}")
 
@@ -139,16 +140,19 @@ class SegmentWriter:
 
     def copy(self, source: Path, conditions: Mapping[str, str]) -> Iterator[None]:
         """Add the rows of another segment for which a table's condition holds; a step at a time, to be paused."""
-        with duckdb_reading(source) as segment:
-            for table in TABLES.values():
-                count = int(segment.sql(f'SELECT count(*) FROM "{table.name}"').fetchall()[0][0])
-                where = conditions.get(table.name, "TRUE")
-                for start in range(0, count, _COPIED):
-                    within = f"rowid BETWEEN {start} AND {start + _COPIED - 1}"
-                    self.insert(
-                        table, segment.sql(f'SELECT * FROM "{table.name}" WHERE {within} AND {where}').to_arrow_table()
-                    )
-                    yield
+        run = self._connection.execute
+        with translated(source.name):
+            run(f"ATTACH '{quoted(source)}' AS source{self._sources} (READ_ONLY)")  # until the transaction ends
+        for table in TABLES.values():
+            rows = f'source{self._sources}."{table.name}"'
+            count = int(run(f"SELECT count(*) FROM {rows}").fetchall()[0][0])
+            for start in range(0, count, _COPIED):
+                where = f"rowid BETWEEN {start} AND {start + _COPIED - 1} AND {conditions.get(table.name, 'TRUE')}"
+                with self._written():
+                    copied = run(f'INSERT INTO segment."{table.name}" SELECT * FROM {rows} WHERE {where}').fetchall()
+                self.rows[table.name] += int(copied[0][0])
+                yield
+        self._sources += 1
 
     def finish(self) -> Segment:
         """Make it durable, with its index, under its name."""
