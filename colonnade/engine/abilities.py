@@ -207,6 +207,18 @@ def can_push(filter: Filter, abilities: Abilities) -> bool:
     return False
 
 
+def _asks_columns(filter: Filter) -> bool:
+    """Whether all that a filter asks is what columns hold, which every store checks that has filters."""
+    match filter:
+        case Is(place) | Null(place):
+            return isinstance(place, str)
+        case And(parts) | Or(parts):
+            return all(map(_asks_columns, parts))
+        case Not(of):
+            return _asks_columns(of)
+    return isinstance(filter, OneOf)
+
+
 def _plain_path(place: At) -> bool:
     # Other keys would need each store's own quoting of paths; they are rare, and folding them is right everywhere.
     return all(isinstance(step, str) and step.replace("_", "a").isalnum() and step.isascii() for step in place.path)
@@ -219,6 +231,8 @@ def _plain_value(value: object) -> bool:
 
 def _divide(where: Filter, store: Any, route: Route) -> Generator[tuple[Any, Plan], Any, tuple[Filter, Filter]]:
     """A filter as what the store checks natively and what is left to fold, free of semi-joins that neither can run."""
+    if store.abilities.filters and _asks_columns(where):  # as most do: there is nothing to divide
+        return where, TRUE
     pushed, rest = split((yield from _semijoins(where, store, route, native=True)), store.abilities)
     return pushed, (yield from _semijoins(rest, store, route, native=False))
 

@@ -63,6 +63,7 @@ class _Composition:
         self._overrides = dict(overrides)
         self._clock = Clock()
         self._domains: dict[str, Domain[Any]] = {}
+        self._homes: dict[str, AnyStore] = {}
         self._initialized = False
         self._closed = False
         self._writers: WeakSet[Writer] = WeakSet()
@@ -89,9 +90,11 @@ class _Composition:
         return self.home_of(table.domain)
 
     def home_of(self, domain: str) -> AnyStore:
-        """The store that keeps a domain, within the one that was opened for it."""
-        store = self.store_of(domain)
-        return store.home(domain) if isinstance(store, Store) else store
+        """The store that keeps a domain, within the one that was opened for it: always the same."""
+        if (home := self._homes.get(domain)) is None:
+            store = self.store_of(domain)
+            home = self._homes[domain] = store.home(domain) if isinstance(store, Store) else store
+        return home
 
     def _domain(self, name: str) -> Any:
         self.store_of(name)

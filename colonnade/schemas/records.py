@@ -110,13 +110,14 @@ def decode(table: Table, data: pa.Table | FewRows) -> list[Record]:
 
 def spell_value(table: Table, column: str, value: object) -> Any:
     """One value as the table's column holds it, for predicates and patches; ``InvalidInput`` where it cannot."""
-    declared = table.column(column)
-    if value is None:
+    spell = table.spellers.get(column)
+    if value is None or spell is None:
+        table.column(column)  # which refuses what is not there
         return None
     try:
-        return speller(declared)(value)
+        return spell(value)
     except (TypeError, ValueError) as error:
-        raise InvalidInput(f"{table.name}: {declared.api} {error}") from None
+        raise InvalidInput(f"{table.name}: {table.column(column).api} {error}") from None
 
 
 def _spelled(column: Column, values: list[Any], problems: list[Problem]) -> list[Any]:

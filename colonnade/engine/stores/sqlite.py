@@ -33,8 +33,18 @@ from colonnade.engine.forking import survives_forks
 from colonnade.engine.plan import TRUE, Delete, Patch, Put, Scan, Summarize
 from colonnade.engine.relational import Renderer, Statement, ddl
 from colonnade.engine.sqlite_values import arrow_rows, bound, few_rows, tuples
+from colonnade.engine.statements import Statements
 from colonnade.engine.store import Store
-from colonnade.errors import Conflict, InvalidAddress, NotAStore, SchemaTooNew, StoreClosed, StoreError, StoreReadOnly
+from colonnade.errors import (
+    ColonnadeError,
+    Conflict,
+    InvalidAddress,
+    NotAStore,
+    SchemaTooNew,
+    StoreClosed,
+    StoreError,
+    StoreReadOnly,
+)
 from colonnade.schemas import READINGS, STORED, VERSION
 from colonnade.schemas.table import Table
 from colonnade.schemas.words import lower
@@ -59,6 +69,7 @@ _APPLICATION: Final = 0x436F6C6F
 _BUSY: Final = 30_000
 """Milliseconds for which a writer waits for its turn."""
 _BATCH: Final = 8_192
+_STATEMENTS: Final = Statements(SQLITE, bound)
 
 
 class Session(Store):
@@ -72,17 +83,19 @@ class Session(Store):
         self.label = label
 
     def _run(self, statement: Statement) -> sqlite3.Cursor:
-        with translated(self.label):
+        try:
             return self.connection.execute(statement.sql, statement.parameters)
+        except sqlite3.DatabaseError as error:
+            raise _translation(error, self.label) from error
 
     def scan(self, plan: Scan) -> pa.Table:
         """``SELECT``, column by column into Arrow."""
-        found = self._run(Renderer(SQLITE, bound).scan(plan)).fetchall()
+        found = self._run(_STATEMENTS.of(plan)).fetchall()
         return few_rows(found, plan) if plan.few else arrow_rows(found, plan.schema)
 
     def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
         """``SELECT`` as a stream."""
-        cursor = self._run(Renderer(SQLITE, bound).scan(plan))
+        cursor = self._run(_STATEMENTS.of(plan))
         while rows := cursor.fetchmany(_BATCH):
             yield from arrow_rows(rows, plan.schema).to_batches()
 
@@ -106,17 +119,19 @@ class Session(Store):
             )
             if not fold.is_unchanged(plan, stored):
                 raise Conflict(f"rows of {plan.table.name} changed since they were read")
-        with translated(self.label):
+        try:
             self.connection.executemany(_upsert(plan.table), tuples(plan.data))
+        except sqlite3.DatabaseError as error:
+            raise _translation(error, self.label) from error
         return int(plan.data.num_rows)
 
     def patch(self, plan: Patch) -> int:
         """``UPDATE``."""
-        return self._run(Renderer(SQLITE, bound).patch(plan)).rowcount
+        return self._run(_STATEMENTS.of(plan)).rowcount
 
     def delete(self, plan: Delete) -> int:
         """``DELETE``."""
-        return self._run(Renderer(SQLITE, bound).delete(plan)).rowcount
+        return self._run(_STATEMENTS.of(plan)).rowcount
 
 
 class _Connection(sqlite3.Connection):
@@ -142,6 +157,37 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             return
 
 
+class _Turn:
+    """A session for the time of a ``with``, in which its connection is not closed: at most by its own end.
+
+    Entered once a plan, it is no generator: that would take as long as SQLite does to find a row.
+    """
+
+    __slots__ = ("_connection", "_store")
+
+    def __init__(self, store: SQLiteStore, connection: _Connection) -> None:
+        self._store = store
+        self._connection = connection
+
+    def __enter__(self) -> Session:
+        connection, store = self._connection, self._store
+        connection.turn.acquire()
+        if store.closed and not connection.users:
+            connection.turn.release()
+            raise StoreClosed(f"{store.label} is closed; open it again with colonnade.open()")
+        connection.users += 1
+        return Session(connection, store.label)
+
+    def __exit__(self, *_: object) -> None:
+        connection = self._connection
+        connection.users -= 1
+        try:
+            if self._store.closed and not connection.users:
+                connection.close()
+        finally:
+            connection.turn.release()
+
+
 class SQLiteStore(Store):
     """One SQLite file, for any number of threads and processes."""
 
@@ -165,7 +211,7 @@ class SQLiteStore(Store):
         self._tables = tables
         self._durability = durability
         self._read_only = read_only
-        self._closed = False
+        self.closed = False
         self._begin()
         survives_forks(self)
 
@@ -174,10 +220,10 @@ class SQLiteStore(Store):
         self._open: WeakSet[_Connection] = WeakSet()  # a thread that ends takes its connection along
 
     def _connection(self) -> _Connection:
-        if self._closed:
+        if self.closed:
             raise StoreClosed(f"{self.label} is closed; open it again with colonnade.open()")
         connection: _Connection | None = getattr(self._local, "connection", None)
-        address = reading_address(self.path) if self._read_only else str(self.path)
+        address = reading_address(self.path) if self._read_only else self.label
         if connection is None or self._local.address != address:
             with translated(self.label):
                 connection = sqlite3.connect(
@@ -210,20 +256,9 @@ class SQLiteStore(Store):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
         self._begin()
 
-    @contextmanager
-    def _session(self) -> Iterator[Session]:
+    def _session(self) -> _Turn:
         """A session on this thread's connection, which ``close`` leaves alone meanwhile: SQLite would crash."""
-        connection = self._connection()
-        with connection.turn:
-            if self._closed and not connection.users:
-                raise StoreClosed(f"{self.label} is closed; open it again with colonnade.open()")
-            connection.users += 1
-            try:
-                yield Session(connection, self.label)
-            finally:
-                connection.users -= 1
-                if self._closed and not connection.users:
-                    connection.close()
+        return _Turn(self, self._connection())
 
     def init(self) -> None:
         """Make tables and indexes, or bring an older file to this version, in one transaction."""
@@ -265,7 +300,7 @@ class SQLiteStore(Store):
 
     def close(self) -> None:
         """Close every connection of this process; one that another thread is using is closed at the end of its use."""
-        self._closed = True
+        self.closed = True
         for connection in list(self._open):
             if connection.turn.acquire(blocking=False):
                 try:
@@ -365,14 +400,17 @@ def translated(label: str) -> Iterator[None]:
     """SQLite's errors as ours: a lock that was not to be had is ``Conflict``, the rest ``StoreError``."""
     try:
         yield
-    except sqlite3.OperationalError as error:
-        said = str(error)
-        if "locked" in said or "busy" in said:
-            raise Conflict(f"{label}: {said}") from error
-        if "readonly" in said or "unable to open" in said:
-            raise StoreReadOnly(f"{label} cannot be written: {said}") from error
-        raise StoreError(f"{label}: {said}") from error
     except sqlite3.DatabaseError as error:
-        if "not a database" in str(error):
-            raise NotAStore(f"{label} is no SQLite database; it was left as it is") from error
-        raise StoreError(f"{label}: {error}") from error
+        raise _translation(error, label) from error
+
+
+def _translation(error: sqlite3.DatabaseError, label: str) -> ColonnadeError:
+    said = str(error)
+    if isinstance(error, sqlite3.OperationalError):
+        if "locked" in said or "busy" in said:
+            return Conflict(f"{label}: {said}")
+        if "readonly" in said or "unable to open" in said:
+            return StoreReadOnly(f"{label} cannot be written: {said}")
+    elif "not a database" in said:
+        return NotAStore(f"{label} is no SQLite database; it was left as it is")
+    return StoreError(f"{label}: {said}")
