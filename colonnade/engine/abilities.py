@@ -82,7 +82,43 @@ Native = Generator[tuple[Any, Plan], Any, Any]
 
 def perform(plan: Plan, route: Route) -> Native:
     """Run any plan: yields native ones, returns its answer (``pa.Table`` for reads, a count for changes)."""
-    return (yield from _perform(normalize(plan), route))
+    plan = normalize(plan)
+    if not plan.table.facts.reading_of and _is_native_as_it_is(plan, store := route(plan.table)):
+        return (yield store, plan)
+    return (yield from _perform(plan, route))
+
+
+def _is_native_as_it_is(plan: Plan, store: Any) -> bool:
+    """Whether it is plain that nothing of a plan is to be rewritten for its store, as nothing is of most."""
+    abilities: Abilities = store.abilities
+    match plan:
+        case Scan():
+            return (abilities.order or not plan.complete_order) and _is_checked(plan.where, abilities)
+        case Put():
+            return plan.expect is None and store.few and bool(plan.data.num_rows)
+        case Patch():
+            return abilities.patch and _is_checked(plan.where, abilities)
+        case Delete():
+            return abilities.delete and _is_checked(plan.where, abilities)
+    return False
+
+
+def _is_checked(where: Filter, abilities: Abilities) -> bool:
+    return _asks_columns(where) if abilities.filters else where == TRUE
+
+
+def _asks_columns(filter: Filter) -> bool:
+    """Whether all that a filter asks is what columns hold, which every store checks that has filters."""
+    match filter:
+        case Is(place) | Null(place):
+            return isinstance(place, str)
+        case OneOf():
+            return True
+        case And(parts) | Or(parts):
+            return all([_asks_columns(part) for part in parts])
+        case Not(of):
+            return _asks_columns(of)
+    return False
 
 
 def _perform(plan: Plan, route: Route) -> Native:
@@ -207,18 +243,6 @@ def can_push(filter: Filter, abilities: Abilities) -> bool:
     return False
 
 
-def _asks_columns(filter: Filter) -> bool:
-    """Whether all that a filter asks is what columns hold, which every store checks that has filters."""
-    match filter:
-        case Is(place) | Null(place):
-            return isinstance(place, str)
-        case And(parts) | Or(parts):
-            return all(map(_asks_columns, parts))
-        case Not(of):
-            return _asks_columns(of)
-    return isinstance(filter, OneOf)
-
-
 def _plain_path(place: At) -> bool:
     # Other keys would need each store's own quoting of paths; they are rare, and folding them is right everywhere.
     return all(isinstance(step, str) and step.replace("_", "a").isalnum() and step.isascii() for step in place.path)
@@ -231,8 +255,6 @@ def _plain_value(value: object) -> bool:
 
 def _divide(where: Filter, store: Any, route: Route) -> Generator[tuple[Any, Plan], Any, tuple[Filter, Filter]]:
     """A filter as what the store checks natively and what is left to fold, free of semi-joins that neither can run."""
-    if store.abilities.filters and _asks_columns(where):  # as most do: there is nothing to divide
-        return where, TRUE
     pushed, rest = split((yield from _semijoins(where, store, route, native=True)), store.abilities)
     return pushed, (yield from _semijoins(rest, store, route, native=False))
 

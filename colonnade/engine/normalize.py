@@ -122,6 +122,8 @@ def _text_column(table: Table, name: str) -> None:
 
 def _values(plan: Patch, table: Table) -> dict[str, object]:
     values = {name: spell_value(table, name, value) for name, value in plan.values.items()}
+    if values and None not in values.values() and values.keys().isdisjoint(table.guarded):
+        return values
     if not values:
         raise InvalidInput(f"nothing to change in {table.name}: give at least one value")
     if fixed := [name for name in values if name in table.key]:
@@ -168,6 +170,8 @@ def _filter(filter: Filter, table: Table) -> Filter:
 def _leaf(filter: Filter, table: Table) -> Filter:
     if isinstance(filter, Is) and isinstance(filter.place, str):  # what most filters are made of
         return _comparison(filter, filter.place, table)
+    if isinstance(filter, OneOf):
+        return _one_of(filter, table)
     match filter:
         case Is(_, op, _) if op not in _COMPARISONS:
             raise _unknown(op)
@@ -175,10 +179,6 @@ def _leaf(filter: Filter, table: Table) -> Filter:
             if table.column(column).kind.name != "json":
                 raise InvalidInput(f"{column} of {table.name} is no JSON column, so there is no place inside it")
             return Is(filter.place, filter.op, _as_json(filter.value)) if isinstance(filter, Is) else filter
-        case OneOf(name, values):
-            table.column(name)
-            spelled = tuple([spell_value(table, name, value) for value in values])
-            return filter if type(values) is tuple and all(map(is_, spelled, values)) else OneOf(name, spelled)
         case Contains(name, text):
             _text_column(table, name)
             if not isinstance(text, str) or not text:
@@ -201,6 +201,13 @@ def _comparison(filter: Is, name: str, table: Table) -> Is:
         raise InvalidInput(f"'has' looks into JSON: write Is(At({name!r}), 'has', ...)")
     value = spell_value(table, name, filter.value)
     return filter if value is filter.value else Is(name, filter.op, value)
+
+
+def _one_of(filter: OneOf, table: Table) -> OneOf:
+    name, values = filter.column, filter.values
+    table.column(name)
+    spelled = tuple([spell_value(table, name, value) for value in values])
+    return filter if type(values) is tuple and all(map(is_, spelled, values)) else OneOf(name, spelled)
 
 
 def _unknown(op: object) -> InvalidInput:

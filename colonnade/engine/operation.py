@@ -189,7 +189,7 @@ def expand(steps: Steps[R], route: Route, guard: Guard | None = None) -> Natives
         except StopIteration as stop:
             result: R = stop.value
             return result
-        if isinstance(plan, Whole | Call):
+        if isinstance(plan, (Whole, Call)):
             answer = yield None, plan
             continue
         if guard is not None:

@@ -101,7 +101,7 @@ def _of_filter(filter: Filter, values: list[Any]) -> Hashable:
             return Is, filter.place, None
         values.append(filter.value)
         return Is, filter.place, filter.op
-    if isinstance(filter, And | Or):
+    if isinstance(filter, (And, Or)):
         return type(filter), *[_of_filter(part, values) for part in filter.of]
     if isinstance(filter, OneOf) and len(filter.values) <= INLINE:
         values.extend(filter.values)

@@ -95,6 +95,12 @@ class Table:
         return tuple(column.name for column in self.columns.values() if column.once)
 
     @cached_property
+    def guarded(self) -> frozenset[str]:
+        """Columns that cannot be set to just any value of their kind where a row is changed."""
+        vectors = [column.name for column in self.columns.values() if column.kind.name == "vector"]
+        return frozenset([*self.key, *self.once, *vectors, *([self.facts.final] if self.facts.final else [])])
+
+    @cached_property
     def light(self) -> tuple[str, ...]:
         """All columns but the wide ones: what lists and trees read."""
         return tuple(column.name for column in self.columns.values() if not column.payload)
