@@ -115,7 +115,7 @@ def _asks_columns(filter: Filter) -> bool:
         case OneOf():
             return True
         case And(parts) | Or(parts):
-            return all([_asks_columns(part) for part in parts])
+            return all(map(_asks_columns, parts))
         case Not(of):
             return _asks_columns(of)
     return False

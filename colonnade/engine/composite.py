@@ -77,13 +77,10 @@ class _Composition:
 
     def store_of(self, domain: str) -> AnyStore:
         """The store that keeps a domain; ``Unsupported`` where none does."""
-        store = self._overrides.get(domain, self._default)
-        if store is None:
-            kept = ", ".join(sorted(self._overrides))
-            raise Unsupported(
-                f"no store keeps {domain!r} here, only {kept}; pass default=... or {domain}=... to open()"
-            )
-        return store
+        if (store := self._overrides.get(domain, self._default)) is not None:
+            return store
+        kept = ", ".join(sorted(self._overrides))
+        raise Unsupported(f"no store keeps {domain!r} here, only {kept}; pass default=... or {domain}=... to open()")
 
     def route(self, table: Table) -> AnyStore:
         """The store that keeps a table."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from operator import is_
 from typing import Final, TypeVar, get_args
 
@@ -164,10 +165,10 @@ def _summary(plan: Summarize) -> None:
 
 
 def _filter(filter: Filter, table: Table) -> Filter:
-    return each_leaf(filter, lambda leaf: _leaf(leaf, table))
+    return each_leaf(filter, partial(_leaf, table))
 
 
-def _leaf(filter: Filter, table: Table) -> Filter:
+def _leaf(table: Table, filter: Filter) -> Filter:
     if isinstance(filter, Is) and isinstance(filter.place, str):  # what most filters are made of
         return _comparison(filter, filter.place, table)
     if isinstance(filter, OneOf):

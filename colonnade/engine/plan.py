@@ -36,10 +36,12 @@ class Filter:
     __slots__ = ()
 
     def __and__(self, other: Filter) -> Filter:
-        return And((*_parts(And, self), *_parts(And, other)))
+        parts = (*_parts(And, self), *_parts(And, other))
+        return parts[0] if len(parts) == 1 else And(parts)
 
     def __or__(self, other: Filter) -> Filter:
-        return Or((*_parts(Or, self), *_parts(Or, other)))
+        parts = (*_parts(Or, self), *_parts(Or, other))
+        return parts[0] if len(parts) == 1 else Or(parts)
 
     def __invert__(self) -> Filter:
         return Not(self)
@@ -128,10 +130,7 @@ FALSE = Or(())
 
 
 def each_leaf(filter: Filter, leaf: Callable[[Filter], Filter]) -> Filter:
-    """The same filter, with each condition that joins no others replaced by what ``leaf`` makes of it.
-
-    Where it makes the very same of all, it is the very same filter.
-    """
+    """A filter with ``leaf`` of each condition that joins no others; itself, where each is what it was."""
     match filter:
         case And(parts) | Or(parts):
             made = tuple([each_leaf(part, leaf) for part in parts])

@@ -37,9 +37,9 @@ _WRITERS: Final[Mapping[str, Callable[[Any], Any]]] = {
 
 def bound(value: Any) -> Any:
     """A value as SQLite holds it; several to compare with as JSON."""
-    if type(value) is str:  # as most are
-        return value
     match value:
+        case str():
+            return value
         case datetime():
             return micros_of(value)
         case bool():

@@ -108,18 +108,18 @@ class Store:
         match plan:
             case Scan():
                 return self.scan(plan)
-            case Summarize():
-                return self.summarize(plan)
-            case Search():
-                return self.search(plan)
-            case Nearest():
-                return self.nearest(plan)
             case Put():
                 return self.put(plan)
             case Patch():
                 return self.patch(plan)
             case Delete():
                 return self.delete(plan)
+            case Summarize():
+                return self.summarize(plan)
+            case Search():
+                return self.search(plan)
+            case Nearest():
+                return self.nearest(plan)
 
     def __str__(self) -> str:
         return self.label
