@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import replace
+from itertools import count
 from typing import Any, Final
 
 from colonnade.engine.dialect import Dialect
@@ -43,7 +44,7 @@ class Statements:
         except (_NoShape, TypeError):  # a TypeError where a plan was made with a list, which has no hash
             return _rendered(plan, Renderer(self._dialect, self._bind))
         if known is None:
-            known = self._rendered(plan)
+            known = self._with_gaps(plan)
             if len(self._known) >= _MOST:
                 self._known.clear()
             self._known[shape] = known
@@ -51,25 +52,20 @@ class Statements:
         bind = self._bind
         return Statement(sql, tuple([bind(values[place]) for place in places]))
 
-    def _rendered(self, plan: Shaped) -> tuple[str, tuple[int, ...]]:
-        """The text, and which of the plan's values is bound at each of its places."""
-        count = 0
-
-        def number() -> int:
-            nonlocal count
-            count += 1
-            return count - 1
+    def _with_gaps(self, plan: Shaped) -> tuple[str, tuple[int, ...]]:
+        """The text, and for each of its gaps which of the values of the plan is bound there."""
+        numbers = count()
 
         def numbered(leaf: Filter) -> Filter:
             match leaf:
                 case Is(place, op, value) if value is not None:
-                    return Is(place, op, number())
+                    return Is(place, op, next(numbers))
                 case OneOf(column, values):
-                    return OneOf(column, tuple(number() for _ in values))
+                    return OneOf(column, tuple(next(numbers) for _ in values))
             return leaf
 
         if isinstance(plan, Patch):
-            plan = replace(plan, values={name: number() for name in plan.values})
+            plan = replace(plan, values={name: next(numbers) for name in plan.values})
         statement = _rendered(replace(plan, where=each_leaf(plan.where, numbered)), Renderer(self._dialect))
         return statement.sql, statement.parameters
 
