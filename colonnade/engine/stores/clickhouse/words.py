@@ -45,9 +45,9 @@ def normal(column: str, kind: str) -> str:
     """SQL for what an index of words is of; ``column`` is quoted."""
     text = _blanked(column, _ESCAPED)
     if kind == "json":
-        whole = _blanked(column, f"{_JSON}|{_ESCAPED}")
-        # Of what is no JSON search reads the text as it stands, and of what only one side takes for JSON either.
-        text = f"if(isValidJSON({column}), {whole}, concat({whole}, ' ', {text}))"
+        text = _blanked(column, _JSON, _ESCAPED)
+        # What is no JSON is searched as it stands; of what only one of the server and Python takes for JSON, either.
+        text = f"if(isValidJSON({column}), {text}, concat({text}, ' ', {_blanked(column)}))"
     return f"lowerUTF8({text})"
 
 
@@ -56,10 +56,11 @@ def index(name: str, column: str, kind: str) -> str:
     return f"{name} {normal(column, kind)} TYPE text({_KEPT_AS})"
 
 
-def _blanked(column: str, escapes: str) -> str:
+def _blanked(column: str, *escapes: str) -> str:
     other = "".join(_spelled(each) for each in KEPT)
-    pattern = rf"{escapes}|[^\x00-\x7f{other}]".replace("\\", "\\\\")  # the only thing that a literal must escape here
-    return f"replaceRegexpAll({column}, '{pattern}', ' ')"
+    pattern = "|".join([*escapes, rf"[^\x00-\x7f{other}]"])
+    literal = pattern.replace("\\", "\\\\")  # it holds nothing else that is special within quotation marks
+    return f"replaceRegexpAll({column}, '{literal}', ' ')"
 
 
 def _spelled(letters: str) -> str:
