@@ -85,7 +85,7 @@ def scanned(plan: Search, abilities: Abilities, perform: Callable[[Scan | Summar
     scan = newest(plan)
     if not abilities.order:
         found = yield from perform(scan.but(where=where, order=(), limit=None))
-        return _answer(plan, _rank(plan, _newest(found, table)))
+        return _answer(plan, _rank(plan, _newest(found, table), DEPTH))
     windows = (yield from _windows(plan, perform)) if plan.limit else ()
 
     def ask(rest: Filter, size: int) -> Native:
@@ -111,7 +111,7 @@ def _paged(
         rest: Filter | None = part
         while rest is not None and known < DEPTH:
             page = yield from ask(rest, size)
-            found = _rank(plan, page)
+            found = _rank(plan, page, DEPTH - known)
             known += len(found)
             best = _best(plan, (*best, *found))
             rest = part & _beyond(order, page) if page.num_rows == size else None
@@ -157,7 +157,7 @@ def native(plan: Search, store: Any) -> Native:
     ask = max(100, 4 * plan.limit)
     while True:
         given = yield store, replace(plan, limit=ask)
-        found = _rank(plan, given)
+        found = _rank(plan, given, DEPTH)
         if given.num_rows < ask or len(found) >= plan.limit or ask >= DEPTH:
             return _answer(plan, found)
         ask *= 4
@@ -177,8 +177,8 @@ def _best(plan: Search, found: Iterable[Ranked]) -> list[Ranked]:
     return nsmallest(plan.limit, found, key=lambda each: each.place)
 
 
-def _rank(plan: Search, rows: pa.Table) -> list[Ranked]:
-    """The rows that hold the words, in the order in which they are given, ``DEPTH`` of them at most."""
+def _rank(plan: Search, rows: pa.Table, most: int) -> list[Ranked]:
+    """The rows that hold the words, in the order in which they are given: the first of them, ``most`` at most."""
     names = [*plan.table.key, *plan.columns]
     moments = rows.column(time_of(plan.table)).cast(pa.int64()).to_pylist()
     values = zip(*(rows.column(name).to_pylist() for name in names), strict=True)
@@ -187,7 +187,7 @@ def _rank(plan: Search, rows: pa.Table) -> list[Ranked]:
         key, stored = row[: len(plan.table.key)], row[len(plan.table.key) :]
         if (ranked := _ranked(plan, moment, key, stored)) is not None:
             found.append(ranked)
-            if len(found) == DEPTH:
+            if len(found) == most:
                 break
     return found
 
