@@ -238,6 +238,21 @@ def test_a_word_of_few_rows_is_found_by_the_index(filled: Server) -> None:
     assert 0 < _read(filled) <= 4 * 1024
 
 
+def test_a_newer_copy_without_the_word_hides_an_older_one_with_it(filled: Server) -> None:
+    address = filled.address("searched")
+    with colonnade.open(address) as opened:
+        moved = {"traceId": "t12345", "spanId": "s", "name": "chat", "input": "a needle", "startedAt": NOON}
+        opened.observability.batch_create_spans(records=[moved])
+        assert _found(address) == ["t12345"], "a tombstone is in its old place"
+        opened.observability.batch_create_spans(records=[{**moved, "input": "nothing"}])
+        assert _found(address) == []
+        opened.observability.batch_create_spans(records=[{**moved, "input": "needle again"}])
+        opened.observability.batch_delete_traces(trace_ids=["t12345"])
+        assert _found(address) == []
+        opened.optimize()
+        assert _found(address) == []
+
+
 def test_tables_of_an_older_colonnade_get_the_index_when_they_are_opened(filled: Server) -> None:
     _without_index(filled)
     assert _read(filled) == 30_000
