@@ -9,7 +9,8 @@ BM25, without the part about how rare a word is elsewhere: for each word
 where ``tf`` is how often the searched columns have the word and ``length`` how many words they have at all. Then the
 newest come first. Of more than ``DEPTH`` rows that hold the words only the newest are ranked.
 
-A store without an index of words is read by stretches of time and page by page, newest first, and only where its own
+A store with an index of words that cannot rank gives the newest rows that may hold them, page by page.
+A store without one is read by stretches of time and page by page, newest first, and only where its own
 text search finds the words (``Contains``), if it has one. What it gives is looked at again here, word for word.
 """
 
@@ -81,23 +82,42 @@ def scanned(plan: Search, abilities: Abilities, perform: Callable[[Scan | Summar
     """Search by scans: of pages where the store gives them in order, else of all rows at once."""
     table = plan.table
     where = plan.where & _holding(plan) if abilities.contains else plan.where
-    scan = Scan(table, where, columns=needed(plan))
+    scan = newest(plan)
     if not abilities.order:
-        return _answer(plan, _rank(plan, _newest((yield from perform(scan)), table)))
-    order = (desc(time_of(table)), *map(asc, table.key))
+        found = yield from perform(scan.but(where=where, order=(), limit=None))
+        return _answer(plan, _rank(plan, _newest(found, table), DEPTH))
+    windows = (yield from _windows(plan, perform)) if plan.limit else ()
+
+    def ask(rest: Filter, size: int) -> Native:
+        return (yield from perform(scan.but(where=rest, limit=size)))
+
+    return _answer(plan, (yield from _paged(plan, [window & where for window in windows], ask)))
+
+
+def newest(plan: Search) -> Scan:
+    """The scan that gives the newest rows of those in which a search looks."""
+    order = (desc(time_of(plan.table)), *map(asc, plan.table.key))
+    return Scan(plan.table, plan.where, order, plan.limit, columns=needed(plan))
+
+
+def _paged(
+    plan: Search, parts: Iterable[Filter], ask: Callable[[Filter, int], Native]
+) -> Generator[Any, Any, list[Ranked]]:
+    """The best of the rows that are asked for, newest first: a part after the other, page by page."""
+    order = newest(plan).order
     best: list[Ranked] = []
     size, known = PAGE, 0
-    for window in (yield from _windows(plan, perform)) if plan.limit else ():
-        rest: Filter | None = window & where
+    for part in parts:
+        rest: Filter | None = part
         while rest is not None and known < DEPTH:
-            page = yield from perform(scan.but(where=rest, order=order, limit=size))
-            found = _rank(plan, page)
+            page = yield from ask(rest, size)
+            found = _rank(plan, page, DEPTH - known)
             known += len(found)
             best = _best(plan, (*best, *found))
-            rest = window & where & _beyond(order, page) if page.num_rows == size else None
+            rest = part & _beyond(order, page) if page.num_rows == size else None
             if page.num_rows:
                 size = max(PAGE // 4, 1, min(DEPTH, BYTES * page.num_rows // max(page.nbytes, 1)))
-    return _answer(plan, best)
+    return best
 
 
 def _windows(plan: Search, perform: Callable[[Scan | Summarize], Native]) -> Generator[Any, Any, list[Filter]]:
@@ -128,10 +148,16 @@ def _beyond(order: tuple[Order, ...], page: pa.Table) -> Filter:
 
 def native(plan: Search, store: Any) -> Native:
     """Search by the store's own index: more rows than are asked for, until enough of them are the right ones."""
+    if store.newest_first:
+
+        def page(rest: Filter, size: int) -> Native:
+            return (yield store, replace(plan, where=rest, limit=size))
+
+        return _answer(plan, (yield from _paged(plan, [plan.where] if plan.limit else [], page)))
     ask = max(100, 4 * plan.limit)
     while True:
         given = yield store, replace(plan, limit=ask)
-        found = _rank(plan, given)
+        found = _rank(plan, given, DEPTH)
         if given.num_rows < ask or len(found) >= plan.limit or ask >= DEPTH:
             return _answer(plan, found)
         ask *= 4
@@ -151,8 +177,8 @@ def _best(plan: Search, found: Iterable[Ranked]) -> list[Ranked]:
     return nsmallest(plan.limit, found, key=lambda each: each.place)
 
 
-def _rank(plan: Search, rows: pa.Table) -> list[Ranked]:
-    """The rows that hold the words, in the order in which they are given, ``DEPTH`` of them at most."""
+def _rank(plan: Search, rows: pa.Table, most: int) -> list[Ranked]:
+    """The rows that hold the words, in the order in which they are given: the first of them, ``most`` at most."""
     names = [*plan.table.key, *plan.columns]
     moments = rows.column(time_of(plan.table)).cast(pa.int64()).to_pylist()
     values = zip(*(rows.column(name).to_pylist() for name in names), strict=True)
@@ -161,7 +187,7 @@ def _rank(plan: Search, rows: pa.Table) -> list[Ranked]:
         key, stored = row[: len(plan.table.key)], row[len(plan.table.key) :]
         if (ranked := _ranked(plan, moment, key, stored)) is not None:
             found.append(ranked)
-            if len(found) == DEPTH:
+            if len(found) == most:
                 break
     return found
 

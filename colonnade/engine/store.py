@@ -34,6 +34,8 @@ class Store:
     abilities: ClassVar[Abilities] = Abilities()
     few: ClassVar[bool] = False
     """Whether ``Put`` may bring ``FewRows``; a scan that says ``few`` may be answered so by any store."""
+    newest_first: ClassVar[bool] = False
+    """Whether ``search`` gives the newest rows that may hold the words, and not the best."""
     label: str = "store"
 
     def init(self) -> None:
@@ -91,7 +93,8 @@ class Store:
         """The ``searching.needed`` columns of rows that hold the words, best first, ``limit`` at most.
 
         They are looked at and ranked again above the store. So rows too many do no harm; but all rows are given, where
-        they are fewer than ``limit``.
+        they are fewer than ``limit``. A store that cannot rank gives them ``newest_first``, and is asked for all, page
+        by page.
         """
         raise Unsupported(f"{self} does not search")
 
@@ -134,6 +137,8 @@ class AsyncStore:
     abilities: ClassVar[Abilities] = Abilities()
     few: ClassVar[bool] = False
     """Whether ``Put`` may bring ``FewRows``; a scan that says ``few`` may be answered so by any store."""
+    newest_first: ClassVar[bool] = False
+    """Whether ``search`` gives the newest rows that may hold the words, and not the best."""
     label: str = "store"
 
     async def init(self) -> None:

@@ -80,6 +80,13 @@ def _alike(letter: str) -> str:
 
 
 @cache
+def two_cases() -> tuple[str, str]:
+    """All letters that have a lower case, and beside them what it is."""
+    pairs = [(letter, lowered) for lowered, same in _by_lower_case().items() for letter in same if letter != lowered]
+    return "".join(letter for letter, _ in pairs), "".join(lowered for _, lowered in pairs)
+
+
+@cache
 def _by_lower_case() -> Mapping[str, tuple[str, ...]]:
     """Every letter that has a lower case, under that, and the lower case itself."""
     found: dict[str, tuple[str, ...]] = {}

@@ -73,9 +73,6 @@ EXCUSES: Final[Mapping[str, Mapping[str, Excuse]]] = {
             "notyet",
             "Theirs are experimental, need a Keeper and end at one server; so each write is one statement.",
         ),
-        "contains": _SCANNED,
-        "nearest": _NOT_ASKED,
-        "search": _NOT_ASKED,
     },
     "lance.cloud": {
         "transactions": Excuse("notyet", "Neither LanceDB nor its service has transactions."),

@@ -60,6 +60,12 @@ def test_four_clients_lose_nothing_and_double_nothing_while_the_server_is_killed
             wanted = {mine for kind, mine, _ in told if kind == "span"}
             wanted |= {shared for kind, _, shared in told if kind == "shared span"}
             assert wanted <= set(found)
+            acknowledged = ", ".join(
+                f"{times:,} of {kind}" for kind, times in Counter(kind for kind, _, _ in told).items()
+            )
+            sys.stdout.write(
+                f"\n{SECONDS:.0f} s: {len(told):,} writes acknowledged ({acknowledged}), {len(found):,} spans there\n"
+            )
             for place in range(SHARED):
                 resource = store.memory.get_resource_by_id(resource_id=f"shared-{place}")
                 names = {mine for kind, mine, shared in told if kind == "metadata" and shared == f"shared-{place}"}

@@ -106,6 +106,19 @@ def test_each_shard_keeps_its_own_and_a_trace_is_kept_whole(clickhouse_cluster: 
     assert sorted(chain(*kept)) == sorted(f"trace-{trace}" for trace in range(30))
 
 
+def test_numbers_come_back_as_they_went_in(clickhouse_cluster: list[Server]) -> None:
+    with colonnade.open(address_of(clickhouse_cluster, "numbers", CLUSTER)) as store:
+        whole = {"inputTokens": 9223372036854775807, "outputTokens": -9223372036854775808, "cost": 0.1234567890123}
+        store.observability.batch_create_spans(records=[span(trace, "n", **whole) for trace in range(5)])
+        for place in range(5):
+            store.scores.save_score(score={**SCORE, "entityId": f"e{place}"})
+        found = store.execute(Scan(SPANS, columns=tuple(whole))).to_pylist()
+        assert found == 5 * [whole]
+        assert store.execute(Scan(SPANS, Is("inputTokens", "=", whole["inputTokens"]))).num_rows == 5
+        scores = store.scores.list_scores_by_run_id(run_id="r")["scores"]
+        assert [each["score"] for each in scores] == 5 * [0.1234567890123]
+
+
 def test_hosts_that_are_missing_or_in_another_order_are_refused(clickhouse_cluster: list[Server]) -> None:
     first, second, third = clickhouse_cluster
     for servers in ([first], [first, third, second], [second, third]):

@@ -13,7 +13,7 @@ import colonnade
 from colonnade.engine.composite import Storage
 from colonnade.engine.plan import TRUE, Delete, Is, Null, OneOf, Patch, Put, Scan, Summarize, asc, desc
 from colonnade.engine.stores.clickhouse.steps import query_of
-from colonnade.schemas import MESSAGES, SCORES, SPANS, STORED
+from colonnade.schemas import MESSAGES, RESOURCES, SCORES, SPANS, STORED
 from colonnade.schemas.records import encode
 from colonnade.schemas.table import Table
 from tests.servers.clickhouse import Server
@@ -136,6 +136,23 @@ def test_user_sql_over_it(store: Storage) -> None:
     store.execute(Put(SPANS, rows(SPANS, {"traceId": "t", "spanId": "s", "name": "chat", "cost": 0.5})))
     asked = store.sql("select name, sum(cost) as cost from spans where traceId = ? group by 1", ["t"], memory="256MB")
     assert asked.rows() == [{"name": "chat", "cost": 0.5}]
+
+
+def test_very_many_and_very_long_values_are_compared(store: Storage) -> None:
+    long = "x" * 200_000
+    store.execute(Put(SPANS, rows(SPANS, {"traceId": "t9999", "spanId": "s", "name": long})))
+    many = tuple(f"t{n}" for n in range(10_000))
+    for where in (
+        OneOf("traceId", many),
+        OneOf("traceId", (*many, long)),
+        OneOf("name", ("y", long)),
+        Is("name", "=", long),
+        ~OneOf("traceId", many[:-1]),
+    ):
+        assert store.execute(Scan(SPANS, where, columns=("traceId",))).num_rows == 1
+    several = rows(RESOURCES, *({"id": id} for id in many))
+    assert store.execute(Put(RESOURCES, several, expect=several.slice(0, 0).select(["id"]))) == 10_000
+    assert store.execute(Delete(SPANS, OneOf("traceId", many))) == 1
 
 
 LOOKUPS = {

@@ -61,6 +61,21 @@ class Indexed(MemoryStore):
         return rows.take(pa.array(order, pa.int64()))  # by the product and not by the angle
 
 
+class Newest(MemoryStore):
+    """An index of words that gives the newest rows, some too many, and cannot rank."""
+
+    abilities: ClassVar[Abilities] = replace(ABLE, search=True)
+    newest_first: ClassVar[bool] = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[int] = []
+
+    def search(self, plan: Search) -> pa.Table:
+        self.asked.append(plan.limit)
+        return super().scan(searching.newest(plan))
+
+
 class Bare(MemoryStore):
     """Nothing natively: all rows are read at once."""
 
@@ -90,7 +105,7 @@ def test_every_way_to_search_finds_the_same(seed: int, plan: Search) -> None:
         patch.setattr(searching, "PAGE", 2)
         patch.setattr(searching, "WINDOW", 2)
         patch.setattr(searching, "BYTES", 1)
-        for store in (MemoryStore(), Indexed(), Bare(), Ordered()):
+        for store in (MemoryStore(), Indexed(), Newest(), Bare(), Ordered()):
             storage = Storage(store)
             storage.execute(put)
             found = storage.execute(plan).drop_columns(["score", "snippet"]).to_pylist()
@@ -122,6 +137,22 @@ def test_an_index_is_asked_for_more_until_enough_rows_hold_the_words() -> None:
     found = storage.execute(Search(MESSAGES, ("refund",), ("content",), limit=2))
     assert found.column("id").to_pylist() == ["m502", "m501"]
     assert store.asked == [100, 400, 1600]
+
+
+def test_of_very_many_rows_the_same_ones_are_ranked_on_every_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, few in (("DEPTH", 10), ("PAGE", 4), ("WINDOW", 3), ("BYTES", 1)):
+        monkeypatch.setattr(searching, name, few)
+    whose = {"threadId": "t", "resourceId": "ada", "role": "user"}
+    # The older, the better: the tenth from the end is the best of those that are ranked.
+    said = [{"id": f"m{n:02}", "content": "refund " * (40 - n), **whose} for n in range(30)]
+    newest = Newest()
+    for store in (newest, MemoryStore(), Bare(), Ordered()):
+        storage = Storage(store)
+        for n, message in enumerate(said):
+            storage.memory.save_messages(messages=[{**message, "createdAt": f"2026-01-31T12:00:{n:02}Z"}])
+        found = storage.execute(Search(MESSAGES, ("refund",), ("content",), limit=3))
+        assert found.column("id").to_pylist() == ["m20", "m21", "m22"], type(store).__name__
+    assert len(newest.asked) > 2
 
 
 def test_an_index_is_not_asked_where_a_filter_is_left_to_fold() -> None:

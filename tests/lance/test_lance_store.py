@@ -189,6 +189,17 @@ def test_numbers_come_back_as_they_went_in(place: str) -> None:
         store.observability.create_span(
             span={**spans(range(1))[0], "inputTokens": 9223372036854775807, "cost": 0.1234567890123}
         )
+        score = {
+            "scorerId": "s",
+            "scorer": {},
+            "source": "TEST",
+            "output": {},
+            "runId": "r",
+            "entityId": "e",
+            "entity": {},
+        }
+        store.scores.save_score(score={**score, "score": 0.1234567890123})
+        assert store.scores.list_scores_by_run_id(run_id="r")["scores"][0]["score"] == 0.1234567890123
         found = store.execute(Scan(SPANS, columns=("inputTokens", "cost"))).to_pylist()
     assert found == [{"inputTokens": 9223372036854775807, "cost": 0.1234567890123}]
 

@@ -230,4 +230,7 @@ def touch(threads: Collection[str], now: datetime) -> Steps[None]:
     # What was changed later than now, by another clock, still moves forward.
     ahead = yield from records(Scan(THREADS, mine & Is("updatedAt", ">=", now), columns=("id", "updatedAt")))
     for thread in ahead:
-        yield from change(Patch(THREADS, Is("id", "=", thread["id"]), {"updatedAt": later(now, thread["updatedAt"])}))
+        moment = later(now, thread["updatedAt"])
+        # Where there are no transactions another client may have moved it further meanwhile: it must not move back.
+        behind = Is("id", "=", thread["id"]) & Is("updatedAt", "<", moment)
+        yield from change(Patch(THREADS, behind, {"updatedAt": moment}))

@@ -110,13 +110,18 @@ class BlockingClient:
     def run(self, steps: Steps[R]) -> R:
         """Run the requests of some steps; what they return."""
         answer: Any = None
+        refused: StoreReadOnly | None = None
         while True:
             try:
-                request = steps.send(answer)
+                request = steps.send(answer) if refused is None else steps.throw(refused)
             except StopIteration as stop:
                 result: R = stop.value
                 return result
-            answer = self._execute(request)
+            answer = refused = None
+            try:
+                answer = self._execute(request)
+            except StoreReadOnly as error:
+                refused = error  # some steps can do without
 
     def _execute(self, request: Request) -> Any:
         turn = Turn(request)
@@ -177,13 +182,18 @@ class AwaitedClient:
     async def run(self, steps: Steps[R]) -> R:
         """Run the requests of some steps; what they return."""
         answer: Any = None
+        refused: StoreReadOnly | None = None
         while True:
             try:
-                request = steps.send(answer)
+                request = steps.send(answer) if refused is None else steps.throw(refused)
             except StopIteration as stop:
                 result: R = stop.value
                 return result
-            answer = await self._execute(request)
+            answer = refused = None
+            try:
+                answer = await self._execute(request)
+            except StoreReadOnly as error:
+                refused = error  # some steps can do without
 
     async def _execute(self, request: Request) -> Any:
         turn = Turn(request)

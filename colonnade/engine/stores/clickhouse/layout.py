@@ -15,9 +15,11 @@ from typing import Final
 import pyarrow as pa
 
 from colonnade.engine.dialect import Dialect
+from colonnade.engine.stores.clickhouse import words
 from colonnade.schemas import VERSION
 from colonnade.schemas.kinds import Column
 from colonnade.schemas.table import Table
+from colonnade.schemas.words import SEARCHED
 
 VERSION_COLUMN: Final = "_version"
 """Of the copies of a row, the one with the highest counts."""
@@ -56,6 +58,10 @@ CLICKHOUSE: Final = Dialect(
         "p95": "quantileExactInclusiveOrNull(0.95)({column})",
         "p99": "quantileExactInclusiveOrNull(0.99)({column})",
     },
+    contains="match({column}, {pattern})",
+    # In 64 bits, as everywhere. A vector of zeros has no angle to any other.
+    nearest="round(ifNotFinite(1 - cosineDistance(CAST({column}, 'Array(Float64)'), {vector}), 0), 9)",
+    dimensions="length({column})",
 )
 
 _SORTED: Final[Mapping[str, tuple[str, ...]]] = {
@@ -148,6 +154,7 @@ def create(table: Table, database: str, *, cluster: Cluster | None = None, ttl: 
         f"INDEX {CLICKHOUSE.ident(f'by_{name}')} {CLICKHOUSE.ident(name)} TYPE bloom_filter({rate}) GRANULARITY 1"
         for name, rate in _indexed(table).items()
     ]
+    lines += [f"INDEX {text}" for text in word_indexes(table).values()]
     part = f"CREATE TABLE IF NOT EXISTS {name_of(table, local=cluster is not None)}{everywhere} (\n  "
     part += ",\n  ".join(lines) + f"\n) ENGINE = {_engine(table, keeper=keeper)}\n"
     part += f"ORDER BY ({', '.join(map(CLICKHOUSE.ident, sort_key(table)))})"
@@ -178,6 +185,13 @@ def structure(schema: pa.Schema, table: Table, *, more: str = "") -> str:
     """Names and types of rows that are sent along with a statement."""
     named = [f"{CLICKHOUSE.ident(name)} {plain_type(table.columns[name])}" for name in schema.names if name != more]
     return ", ".join([*named, f"{CLICKHOUSE.ident(more)} UInt64"] if more else named)
+
+
+def word_indexes(table: Table) -> dict[str, str]:
+    """The indexes of words, as they are made, by name: of each column that search looks into unless told where."""
+    columns = {f"words_{name}": table.columns[name] for name in SEARCHED.get(table.name, ())}
+    ident = CLICKHOUSE.ident
+    return {name: words.index(ident(name), ident(each.name), each.kind.name) for name, each in columns.items()}
 
 
 def _engine(table: Table, *, keeper: bool) -> str:

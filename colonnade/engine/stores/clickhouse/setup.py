@@ -5,14 +5,18 @@ On a cluster without Keeper there is no ``ON CLUSTER``: tables are made host by 
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from colonnade.engine.stores.clickhouse import layout
 from colonnade.engine.stores.clickhouse.address import Place
 from colonnade.engine.stores.clickhouse.layout import CLICKHOUSE, LOCAL, Cluster
 from colonnade.engine.stores.clickhouse.steps import Request, Steps, ask
-from colonnade.errors import InvalidAddress, NotAStore, SchemaTooNew
+from colonnade.errors import InvalidAddress, NotAStore, SchemaTooNew, StoreReadOnly
 from colonnade.schemas import STORED, VERSION
+from colonnade.schemas.table import Table
 
 _TABLES = "SELECT name, comment, create_table_query FROM system.tables WHERE database = {database:String}"
+_INDEXES = "SELECT table, name FROM system.data_skipping_indices WHERE database = {database:String}"
 
 
 def steps(place: Place) -> Steps[None]:
@@ -45,6 +49,27 @@ def _make(place: Place, cluster: Cluster | None, node: int) -> Steps[None]:
         if ttl is not None and name in made and f"toIntervalSecond({ttl})" not in made[name]["create_table_query"]:
             name = CLICKHOUSE.ident(name) + everywhere
             yield Request(f"ALTER TABLE {name} MODIFY TTL {layout.expiry(table, ttl)}", node=node)
+    older = [table for table in STORED if CLICKHOUSE.table_name(table) in made]
+    with suppress(StoreReadOnly):  # who may only read searches without: the same is found, only slower
+        yield from _index(place, cluster, node, older)
+
+
+def _index(place: Place, cluster: Cluster | None, node: int, tables: list[Table]) -> Steps[None]:
+    """Give tables of an older colonnade the indexes of words; the server fills them by and by.
+
+    An answer does not depend on it: where a part of a table has no index yet, its rows are looked at.
+    """
+    found = yield from ask(_INDEXES, node, database=place.database)
+    known = {(row["table"], row["name"]) for row in found.to_pylist()}
+    for table in tables:
+        name = CLICKHOUSE.table_name(table) + (LOCAL if cluster else "")
+        missing = {index: text for index, text in layout.word_indexes(table).items() if (name, index) not in known}
+        if missing:
+            alter = f"ALTER TABLE {CLICKHOUSE.ident(name)}{cluster.everywhere if cluster else ''} "
+            made = (f"ADD INDEX IF NOT EXISTS {text}" for text in missing.values())
+            yield Request(alter + ", ".join(made), node=node)
+            filled = (f"MATERIALIZE INDEX {CLICKHOUSE.ident(index)}" for index in missing)
+            yield Request(alter + ", ".join(filled), node=node)
 
 
 def _check_made(place: Place, cluster: Cluster | None, name: str, comment: str) -> None:

@@ -10,6 +10,7 @@ from colonnade.engine.plan import (
     Among,
     At,
     Bucket,
+    Contains,
     Delete,
     Filter,
     Is,
@@ -26,9 +27,14 @@ from colonnade.engine.stores.clickhouse.layout import CLICKHOUSE, DELETED_COLUMN
 from colonnade.schemas.moments import micros_of
 from colonnade.schemas.payloads import escape_text
 from colonnade.schemas.table import Table
+from colonnade.schemas.words import lower, two_cases
 
 _UNKNOWN: Final = "CAST(NULL, 'Nullable(Bool)')"
 _MOVED: Final = "_moved"
+_LONG: Final = 1000
+"""Letters of a text that is no longer looked for with a regular expression: it takes the square of their number."""
+_FIELD: Final = 30_000
+"""Letters of a value that are bound at once: the server takes 128 KB."""
 
 
 class ClickHouseRenderer(Renderer):
@@ -40,6 +46,12 @@ class ClickHouseRenderer(Renderer):
         self._three_valued = False
 
     def _bind(self, value: Any) -> str:
+        pieces = _pieces(value)
+        if len(pieces) > 1:
+            join = "concat" if isinstance(value, str) else "arrayConcat"
+            return f"{join}({', '.join(map(self._bind, pieces))})"
+        if isinstance(value, list) and len(value) == 1 and len(_pieces(value[0])) > 1:
+            return f"[{self._bind(value[0])}]"
         name = f"p{len(self.values)}"
         kind = _type_of(value)
         self.values[name] = _spelled(value)
@@ -63,6 +75,9 @@ class ClickHouseRenderer(Renderer):
                     return among
                 some = f"(SELECT count() FROM ({self._select(scan)}) WHERE {ident(of)} IS NOT NULL) > 0"
                 return f"if({ident(name)} IS NULL, if({some}, NULL, false), {among})"
+            case Contains(name, text) if len(text) > _LONG:
+                cases = ", ".join(map(self._bind, two_cases()))
+                return f"position(translateUTF8({ident(name)}, {cases}), {self._bind(lower(text))}) > 0"
             case Null(At(column, path)):
                 return f"ifNull(toString(JSONType({self._at(column, path)})), 'Null') = 'Null'"
             case Not(of):
@@ -242,6 +257,24 @@ def upsert(table: Table, incoming: str, base: str | None) -> str:
 
 CHANGED: Final = "colonnade: rows changed since they were read"
 """What a guarded put fails with."""
+
+
+def _pieces(value: Any) -> list[Any]:
+    """A value in pieces that can be bound, of texts and of lists of them; a list holds too long a text by itself."""
+    if isinstance(value, str):
+        return [value[at : at + _FIELD] for at in range(0, len(value), _FIELD)] or [value]
+    if not isinstance(value, list):
+        return [value]
+    pieces: list[list[Any]] = [[]]
+    size = 0
+    for each in value:
+        more = len(str(each)) + 4  # a comma, quotation marks
+        if pieces[-1] and size + more > _FIELD:
+            pieces.append([])
+            size = 0
+        pieces[-1].append(each)
+        size += more
+    return pieces
 
 
 def _type_of(value: Any) -> str:

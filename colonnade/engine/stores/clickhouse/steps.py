@@ -15,10 +15,11 @@ from typing import Any, Final, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from colonnade.engine import fold
-from colonnade.engine.plan import TRUE, Delete, Patch, Plan, Put, Scan, Summarize
+from colonnade.engine import fold, neighbours, searching
+from colonnade.engine.plan import TRUE, Delete, Nearest, Patch, Plan, Put, Scan, Search, Summarize
 from colonnade.engine.stores.clickhouse import layout
 from colonnade.engine.stores.clickhouse.layout import CLICKHOUSE, DELETED_COLUMN, VERSION_COLUMN
+from colonnade.engine.stores.clickhouse.ranked import RankedRenderer
 from colonnade.engine.stores.clickhouse.sql import ClickHouseRenderer, upsert
 from colonnade.errors import Conflict
 from colonnade.schemas.table import Table
@@ -82,6 +83,10 @@ def steps_of(plan: Plan, *, sharded: bool) -> Steps[Any]:
             return (yield from _scan(plan))
         case Summarize():
             return (yield from _summarize(plan))
+        case Search():
+            return (yield from _search(plan))
+        case Nearest():
+            return (yield from _nearest(plan))
         case Put():
             return (yield from _put(plan))
         case Patch():
@@ -99,6 +104,23 @@ def _summarize(plan: Summarize) -> Steps[pa.Table]:
     renderer = ClickHouseRenderer()
     found = yield Request(renderer.summary(plan), renderer.values, rows=True)
     return fold.typed_summary(plan, found.rename_columns(plan.names))
+
+
+def search_of(plan: Search) -> Request:
+    """The statement of a search."""
+    renderer, scan = RankedRenderer(), searching.newest(plan)
+    return Request(renderer.searched(plan, scan), renderer.values, rows=True, block=_block(scan))
+
+
+def _search(plan: Search) -> Steps[pa.Table]:
+    found = yield search_of(plan)
+    return found.cast(searching.newest(plan).schema)
+
+
+def _nearest(plan: Nearest) -> Steps[pa.Table]:
+    renderer, columns = RankedRenderer(), neighbours.needed(plan)
+    found = yield Request(renderer.neighbours(plan, columns), renderer.values, rows=True)
+    return found.cast(Scan(plan.table, columns=columns).schema)
 
 
 def _put(plan: Put) -> Steps[int]:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 import pyarrow as pa
 
 from colonnade.engine.abilities import Abilities
-from colonnade.engine.plan import Delete, Patch, Plan, Put, Scan, Summarize
+from colonnade.engine.plan import Delete, Nearest, Patch, Plan, Put, Scan, Search, Summarize
 from colonnade.engine.store import AsyncStore, Store
 from colonnade.engine.stores.clickhouse import setup
 from colonnade.engine.stores.clickhouse.address import Place
@@ -21,11 +21,14 @@ ABILITIES: Final = Abilities(
     filters=True,
     json_equal=True,
     json_has=True,
+    contains=True,
     semijoin=True,
     order=True,
     aggregates=frozenset(CLICKHOUSE.functions or ()),
     patch=True,
     delete=True,
+    nearest=True,
+    search=True,
 )
 
 
@@ -33,6 +36,7 @@ class ClickHouseStore(Store):
     """A database of a ClickHouse server or cluster, for any number of threads and processes."""
 
     abilities: ClassVar[Abilities] = ABILITIES
+    newest_first: ClassVar[bool] = True
 
     def __init__(self, place: Place) -> None:
         self.place = place
@@ -58,6 +62,16 @@ class ClickHouseStore(Store):
 
     def summarize(self, plan: Summarize) -> pa.Table:
         """``SELECT`` with ``GROUP BY``."""
+        found: pa.Table = self._run(plan)
+        return found
+
+    def search(self, plan: Search) -> pa.Table:
+        """``SELECT`` of rows whose words are in the index."""
+        found: pa.Table = self._run(plan)
+        return found
+
+    def nearest(self, plan: Nearest) -> pa.Table:
+        """``SELECT`` in the order of the cosine, of every vector: exact."""
         found: pa.Table = self._run(plan)
         return found
 
@@ -87,6 +101,7 @@ class AsyncClickHouseStore(AsyncStore):
     """The same, natively async."""
 
     abilities: ClassVar[Abilities] = ABILITIES
+    newest_first: ClassVar[bool] = True
 
     def __init__(self, place: Place) -> None:
         self.place = place
