@@ -1,4 +1,4 @@
-"""What is expensive to make, made once and kept in the cache: stores, plain files and spans as Arrow.
+"""What is expensive to make, made once and kept: stores, plain files and spans as Arrow, in the cache folder.
 
 Everything is made under another name and renamed when it is whole. Beside each store lies what to ask of it: traces and
 parents that it has, spread over its time, so that whoever asks need not look for them.
