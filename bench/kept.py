@@ -55,7 +55,7 @@ def arrow_file(run: Run, rows: int, size: int) -> Path:
                     file.write_batch(batch.slice(start, HELD))
                 told(batch.num_rows)
 
-    return _cached(run, f"{_kind(size)}-{rows}.arrow", rows, make)
+    return cached(run, f"{_kind(size)}-{rows}.arrow", rows, make)
 
 
 def read(path: Path) -> pa.Table:
@@ -80,17 +80,18 @@ def store(run: Run, rows: int, size: int = 0) -> Path:
         path.mkdir()
         with colonnade.open(path / "agent") as opened:
             for batch in spans(rows, size):
-                _remember(asked, batch, rows)
+                remember(asked, batch, rows)
                 for start in range(0, batch.num_rows, PUT):
                     opened.execute(Put(SPANS, pa.Table.from_batches([batch.slice(start, PUT)])))
                 told(batch.num_rows)
             opened.optimize()
         (path / "asks.json").write_text(json.dumps(asked))
 
-    return _cached(run, f"{_kind(size)}-{rows}.store", rows, make)
+    return cached(run, f"{_kind(size)}-{rows}.store", rows, make, ENGINE)
 
 
-def _remember(asked: list[list[Any]], batch: pa.RecordBatch, rows: int) -> None:
+def remember(asked: list[list[Any]], batch: pa.RecordBatch, rows: int) -> None:
+    """Add what to ask of a store: of all its ``rows`` some that have a parent, as ``asks`` gives them."""
     children = batch.select(["traceId", "parentSpanId", "startedAt"])
     children = children.filter(children.column("parentSpanId").is_valid())
     step = max(1, rows // ASKED)
@@ -118,7 +119,7 @@ def plain_duckdb(run: Run, rows: int, size: int = 0) -> Path:
         made = pa.RecordBatchReader.from_batches(SPANS.schema, _counted(spans(rows, size), told))
         floors.duckdb_insert(path, made)
 
-    return _cached(run, f"{_kind(size)}-{rows}.duckdb", rows, make)
+    return cached(run, f"{_kind(size)}-{rows}.duckdb", rows, make)
 
 
 def plain_sqlite(run: Run, rows: int, size: int = 0) -> Path:
@@ -131,7 +132,7 @@ def plain_sqlite(run: Run, rows: int, size: int = 0) -> Path:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         connection.close()
 
-    return _cached(run, f"{_kind(size)}-{rows}.sqlite", rows, make)
+    return cached(run, f"{_kind(size)}-{rows}.sqlite", rows, make)
 
 
 def clone(path: Path, to: Path) -> Path:
@@ -159,10 +160,19 @@ def _counted(batches: Iterator[pa.RecordBatch], told: Callable[[int], None]) -> 
         told(batch.num_rows)
 
 
-def _cached(run: Run, name: str, rows: int, make: Callable[[Path, Callable[[int], None]], None]) -> Path:
-    """What is in the cache by that name; made first where it is not there, or was made by another code than this."""
+def cached(
+    run: Run,
+    name: str,
+    rows: int,
+    make: Callable[[Path, Callable[[int], None]], None],
+    sources: Iterable[Path] = FLOORS,
+) -> Path:
+    """What is in the cache by that name; made first where it is not there, or was made by another code than this.
+
+    ``make`` is given where to, and what to tell each time that rows are done, of ``rows`` altogether.
+    """
     path, stamp = run.cache / name, run.cache / f"{name}.made-by"
-    code = _digest(ENGINE if path.suffix == ".store" else FLOORS)
+    code = _digest(sources)
     if path.exists() and (name in run.made or (not run.anew and (run.keep or _read(stamp) == code))):
         return path
     run.made.add(name)
