@@ -142,6 +142,10 @@ KINDS: Final[Mapping[str, Kind]] = {
 """Not the store in memory: it looks at every row for every answer, and is there to be right."""
 
 
+RARE: Final = 200
+"""So many spans have a rare name, however large the store: as many to find, farther apart."""
+
+
 def fill(kind: Kind, path: Path, file: Path, told: Callable[[int], None]) -> None:
     """Write the spans of an Arrow file into a new store, through the public face, and into its floor.
 
@@ -166,6 +170,8 @@ def fill(kind: Kind, path: Path, file: Path, told: Callable[[int], None]) -> Non
     for batch in made.to_batches():
         kept.remember(asked, batch, made.num_rows)
     (path / "asks.json").write_text(json.dumps(asked))
+    counts = sorted((each["counts"].as_py(), each["values"].as_py()) for each in made.column("name").value_counts())
     facts: dict[str, Any] = {"durable": asdict(durable), "upkeep": asdict(upkeep), "floor": asdict(floor)}
     facts |= {"bytes": ours, "floor_bytes": other, "at": datetime.now(UTC).isoformat(timespec="seconds")}
+    facts["rare"] = min(counts, key=lambda each: abs(each[0] - RARE))[1]
     (path / "filled.json").write_text(json.dumps(facts))

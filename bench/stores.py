@@ -24,8 +24,8 @@ from bench.store_kinds import KINDS, Kind, fill
 from colonnade.engine.plan import Bucket, Measure, Summarize
 from colonnade.schemas import SPANS
 
-Asked = tuple[str, str, datetime]
-"""A trace, a span in it that has children, and when it was."""
+Asked = tuple[str, str, datetime, str]
+"""A trace, a span in it that has children, and when it was; a name that is rare in the store."""
 HOURLY: Final = Summarize(
     SPANS,
     by=("name", Bucket("startedAt", timedelta(hours=1))),
@@ -62,8 +62,8 @@ QUESTIONS: Final = (
     ),
     Question(
         "latest 50 by a rare name",
-        lambda store, asked: store.queries.spans(name=kept.RARE).rows,
-        lambda floor, asked: floor.latest("name", kept.RARE),
+        lambda store, asked: store.queries.spans(name=asked[3]).rows,
+        lambda floor, asked: floor.latest("name", asked[3]),
     ),
     Question(
         "latest 50 by scope",
@@ -160,7 +160,7 @@ def ask(name: str, paths: list[str], times: int) -> dict[str, list[Summaries]]:
         places = [ends.enter_context(KINDS[name].place(Path(path))) for path in paths]
         clock = measure.clock_with(*(place.server for place in places if place.server))
         asked = [
-            (ends.enter_context(colonnade.open(place.address)), place.floor, kept.asks(Path(path)))
+            (ends.enter_context(colonnade.open(place.address)), place.floor, _asks(Path(path)))
             for place, path in zip(places, paths, strict=True)
         ]
         for question in QUESTIONS:
@@ -174,6 +174,11 @@ def ask(name: str, paths: list[str], times: int) -> dict[str, list[Summaries]]:
                 {"ours": {**ours, "rows": rows}, "floor": {**floor, "rows": rows}} for ours, floor, rows in pairs
             ]
     return took
+
+
+def _asks(path: Path) -> list[Asked]:
+    rare = json.loads((path / "filled.json").read_text())["rare"]
+    return [(*each, rare) for each in kept.asks(path)]
 
 
 def _calls(question: Question, opened: Any, floor: Floor, asks: list[Asked]) -> tuple[Callable[[int], Any], ...]:
