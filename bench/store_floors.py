@@ -102,8 +102,12 @@ class PlainLance:
         from lance.dataset import ColumnOrdering
 
         where = pc.field(column).is_null() if value is None else pc.field(column) == value
-        newest = ColumnOrdering("startedAt", ascending=False)
-        found = self._dataset.scanner(["startedAt"], where, order_by=[newest], limit=LIMIT, with_row_id=True).to_table()
+        options: dict[str, Any] = {"columns": ["startedAt"], "filter": where, "with_row_id": True}
+        if SPANS.columns[column].identifier and value is not None:  # few rows: Arrow sorts them sooner than Lance
+            found = self._dataset.scanner(**options).to_table().sort_by([("startedAt", "descending")]).slice(0, LIMIT)
+        else:
+            newest = ColumnOrdering("startedAt", ascending=False)
+            found = self._dataset.scanner(**options, order_by=[newest], limit=LIMIT).to_table()
         return self._take(found, SPANS.light)
 
     def trace(self, trace: str) -> pa.Table:

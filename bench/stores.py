@@ -109,14 +109,14 @@ def main(run: Run) -> None:
 
 
 def _filled(run: Run, name: str, rows: int) -> Path:
-    """A store with so many spans; what filling it took is told, also where that was done before."""
+    """A store with so many spans; what filling it took is told, also where that was done before. Floors: one write."""
     kind, file = KINDS[name], kept.arrow_file(run, rows, 0)
     path = kept.cached(
         run, f"stores-{name}-{rows}", rows, lambda path, told: fill(kind, path, file, told), kind.sources
     )
     facts: dict[str, Any] = json.loads((path / "filled.json").read_text())
     durable, upkeep, floor = (facts[part] for part in ("durable", "upkeep", "floor"))
-    driver, detail = f"{kind.driver}, one write", {"rows": rows, **facts}
+    driver, detail = kind.driver, {"rows": rows, **facts}
     before = "" if facts["at"] >= run.begun.isoformat(timespec="seconds") else f" (of {facts['at'][:16]})"
     what = f"{kind.title}: ingest, {named(rows)}{before}"
     rate, other = rows / durable["wall"], rows / floor["wall"]
