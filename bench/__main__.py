@@ -74,7 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--scale", type=_sizes, default=(), help="larger stores to ask too: 5000000,20000000")
     parser.add_argument("--repeats", type=int, help="runs of what is measured as a whole (3; 1 with --quick)")
     parser.add_argument("--times", type=int, help="times that a short question is asked (200; 30 with --quick)")
-    parser.add_argument("--quick", action="store_true", help="smaller and once, without peers: about a minute")
+    parser.add_argument(
+        "--quick", action="store_true", help="smaller and once, without peers and stores: about a minute"
+    )
     parser.add_argument(
         "--stores", type=_stores, default=(), help="which ones to compare: lance,clickhouse; all of them"
     )
