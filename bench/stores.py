@@ -146,7 +146,7 @@ def _grown(run: Run, kind: Kind, sizes: list[int], took: dict[str, list[Summarie
         if question.lookup:
             before, now = (took[question.what][place]["ours"] for place in (0, -1))
             what, detail = f"{kind.title}: {question.what}, {most} against {least}", {"before": before, "now": now}
-            target, other = at_most_times(2), before["p50"]
+            target, other = (at_most_times(2) if kind.target else None), before["p50"]
             run.found(Finding("stores", what, now["p50"], "ms", other, f"at {least}", target, detail))
 
 
