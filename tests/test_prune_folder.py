@@ -18,7 +18,7 @@ import colonnade
 from colonnade.engine.stores.embedded import handover, sealing
 from colonnade.engine.stores.embedded import store as embedded
 from colonnade.engine.stores.embedded.folder import Folder, Manifest
-from colonnade.engine.stores.embedded.segments import SegmentWriter
+from colonnade.engine.stores.embedded.segment_writer import SegmentWriter
 from colonnade.errors import Conflict, StoreClosed, StoreError, StoreLocked
 
 CUTOFF = datetime(2026, 1, 31, 12, tzinfo=UTC)

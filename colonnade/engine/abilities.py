@@ -82,7 +82,43 @@ Native = Generator[tuple[Any, Plan], Any, Any]
 
 def perform(plan: Plan, route: Route) -> Native:
     """Run any plan: yields native ones, returns its answer (``pa.Table`` for reads, a count for changes)."""
-    return (yield from _perform(normalize(plan), route))
+    plan = normalize(plan)
+    if not plan.table.facts.reading_of and _is_native_as_it_is(plan, store := route(plan.table)):
+        return (yield store, plan)
+    return (yield from _perform(plan, route))
+
+
+def _is_native_as_it_is(plan: Plan, store: Any) -> bool:
+    """Whether it is plain that nothing of a plan is to be rewritten for its store, as nothing is of most."""
+    abilities: Abilities = store.abilities
+    match plan:
+        case Scan():
+            return (abilities.order or not plan.complete_order) and _is_checked(plan.where, abilities)
+        case Put():
+            return plan.expect is None and store.few and bool(plan.data.num_rows)
+        case Patch():
+            return abilities.patch and _is_checked(plan.where, abilities)
+        case Delete():
+            return abilities.delete and _is_checked(plan.where, abilities)
+    return False
+
+
+def _is_checked(where: Filter, abilities: Abilities) -> bool:
+    return _asks_columns(where) if abilities.filters else where == TRUE
+
+
+def _asks_columns(filter: Filter) -> bool:
+    """Whether all that a filter asks is what columns hold, which every store checks that has filters."""
+    match filter:
+        case Is(place) | Null(place):
+            return isinstance(place, str)
+        case OneOf():
+            return True
+        case And(parts) | Or(parts):
+            return all(map(_asks_columns, parts))
+        case Not(of):
+            return _asks_columns(of)
+    return False
 
 
 def _perform(plan: Plan, route: Route) -> Native:

@@ -63,6 +63,7 @@ class _Composition:
         self._overrides = dict(overrides)
         self._clock = Clock()
         self._domains: dict[str, Domain[Any]] = {}
+        self._homes: dict[str, AnyStore] = {}
         self._initialized = False
         self._closed = False
         self._writers: WeakSet[Writer] = WeakSet()
@@ -76,22 +77,21 @@ class _Composition:
 
     def store_of(self, domain: str) -> AnyStore:
         """The store that keeps a domain; ``Unsupported`` where none does."""
-        store = self._overrides.get(domain, self._default)
-        if store is None:
-            kept = ", ".join(sorted(self._overrides))
-            raise Unsupported(
-                f"no store keeps {domain!r} here, only {kept}; pass default=... or {domain}=... to open()"
-            )
-        return store
+        if (store := self._overrides.get(domain, self._default)) is not None:
+            return store
+        kept = ", ".join(sorted(self._overrides))
+        raise Unsupported(f"no store keeps {domain!r} here, only {kept}; pass default=... or {domain}=... to open()")
 
     def route(self, table: Table) -> AnyStore:
         """The store that keeps a table."""
         return self.home_of(table.domain)
 
     def home_of(self, domain: str) -> AnyStore:
-        """The store that keeps a domain, within the one that was opened for it."""
-        store = self.store_of(domain)
-        return store.home(domain) if isinstance(store, Store) else store
+        """The store that keeps a domain, within the one that was opened for it: always the same."""
+        if (home := self._homes.get(domain)) is None:
+            store = self.store_of(domain)
+            home = self._homes[domain] = store.home(domain) if isinstance(store, Store) else store
+        return home
 
     def _domain(self, name: str) -> Any:
         self.store_of(name)

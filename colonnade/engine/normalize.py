@@ -5,6 +5,8 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from operator import is_
 from typing import Final, TypeVar, get_args
 
 from colonnade.engine.plan import (
@@ -47,7 +49,10 @@ _FUNCTIONS: Final[tuple[str, ...]] = get_args(Function)
 
 
 def normalize(plan: Plan) -> Plan:
-    """The plan with every value in stored form; ``InvalidInput`` names what is wrong with it."""
+    """The plan with every value in stored form; ``InvalidInput`` names what is wrong with it.
+
+    What is in stored form already, as almost everything is that domains say, is given back and not made again.
+    """
     table = plan.table
     match plan:
         case Put():
@@ -55,9 +60,10 @@ def normalize(plan: Plan) -> Plan:
                 return plan  # made by encode_few(), which lets nothing else through
             return replace(plan, data=check(table, plan.data))
         case Patch():
-            return replace(plan, where=_filter(plan.where, table), values=_values(plan, table))
+            return Patch(table, _filter(plan.where, table), _values(plan, table))
         case Delete():
-            return replace(plan, where=_filter(plan.where, table))
+            where = _filter(plan.where, table)
+            return plan if where is plan.where else Delete(table, where)
         case Scan():
             return _scan(plan)
         case Summarize():
@@ -72,13 +78,17 @@ def normalize(plan: Plan) -> Plan:
 
 def _scan(plan: Scan) -> Scan:
     table = plan.table
-    for name in (*(term.column for term in plan.order), *plan.projection):
-        table.column(name)
+    for term in plan.order:
+        table.column(term.column)
+    if plan.columns is not None:
+        for name in plan.columns:
+            table.column(name)
     if (plan.limit is not None and plan.limit < 0) or plan.offset < 0:
         raise InvalidInput(f"limit and offset must be >= 0, not {plan.limit} and {plan.offset}")
-    if len(set(plan.projection)) != len(plan.projection) or not plan.projection:
+    if plan.columns is not None and (len(set(plan.columns)) != len(plan.columns) or not plan.columns):
         raise InvalidInput("a scan gives at least one column, and each only once")
-    return plan.but(where=_filter(plan.where, table))
+    where = _filter(plan.where, table)
+    return plan if where is plan.where else plan.but(where=where)
 
 
 def _search(plan: Search) -> Search:
@@ -113,11 +123,13 @@ def _text_column(table: Table, name: str) -> None:
 
 def _values(plan: Patch, table: Table) -> dict[str, object]:
     values = {name: spell_value(table, name, value) for name, value in plan.values.items()}
+    if values and None not in values.values() and values.keys().isdisjoint(table.guarded):
+        return values
     if not values:
         raise InvalidInput(f"nothing to change in {table.name}: give at least one value")
-    if fixed := values.keys() & set(table.key):
+    if fixed := [name for name in values if name in table.key]:
         raise InvalidInput(f"{', '.join(sorted(fixed))} identifies a row of {table.name} and cannot be changed")
-    if kept := values.keys() & set(table.once):
+    if kept := [name for name in values if name in table.once]:
         raise InvalidInput(f"{', '.join(sorted(kept))} of {table.name} is written once and cannot be changed")
     if table.facts.final in values and values[table.facts.final] is None:
         raise InvalidInput(f"{table.facts.final} of {table.name} ends a row and cannot be taken back")
@@ -153,24 +165,21 @@ def _summary(plan: Summarize) -> None:
 
 
 def _filter(filter: Filter, table: Table) -> Filter:
-    return each_leaf(filter, lambda leaf: _leaf(leaf, table))
+    return each_leaf(filter, partial(_leaf, table))
 
 
-def _leaf(filter: Filter, table: Table) -> Filter:
+def _leaf(table: Table, filter: Filter) -> Filter:
+    if isinstance(filter, Is) and isinstance(filter.place, str):  # what most filters are made of
+        return _comparison(filter, filter.place, table)
+    if isinstance(filter, OneOf):
+        return _one_of(filter, table)
     match filter:
-        case Is(_, op, _) if op not in _COMPARISONS:  # it becomes text of a statement, so nothing else may pass
-            raise InvalidInput(f"{op!r} is no comparison; the comparisons are {', '.join(_COMPARISONS)}")
+        case Is(_, op, _) if op not in _COMPARISONS:
+            raise _unknown(op)
         case Is(At(column)) | Null(At(column)):
             if table.column(column).kind.name != "json":
                 raise InvalidInput(f"{column} of {table.name} is no JSON column, so there is no place inside it")
             return Is(filter.place, filter.op, _as_json(filter.value)) if isinstance(filter, Is) else filter
-        case Is(str() as name, "has", _):
-            raise InvalidInput(f"'has' looks into JSON: write Is(At({name!r}), 'has', ...)")
-        case Is(str() as name, op, value):
-            return Is(name, op, spell_value(table, name, value))
-        case OneOf(name, values):
-            table.column(name)
-            return OneOf(name, tuple(spell_value(table, name, value) for value in values))
         case Contains(name, text):
             _text_column(table, name)
             if not isinstance(text, str) or not text:
@@ -184,6 +193,26 @@ def _leaf(filter: Filter, table: Table) -> Filter:
             table.column(name)
             return filter
     raise InvalidInput(f"{filter!r} is no filter")
+
+
+def _comparison(filter: Is, name: str, table: Table) -> Is:
+    if filter.op not in _COMPARISONS:  # it becomes text of a statement, so nothing else may pass
+        raise _unknown(filter.op)
+    if filter.op == "has":
+        raise InvalidInput(f"'has' looks into JSON: write Is(At({name!r}), 'has', ...)")
+    value = spell_value(table, name, filter.value)
+    return filter if value is filter.value else Is(name, filter.op, value)
+
+
+def _one_of(filter: OneOf, table: Table) -> OneOf:
+    name, values = filter.column, filter.values
+    table.column(name)
+    spelled = tuple([spell_value(table, name, value) for value in values])
+    return filter if type(values) is tuple and all(map(is_, spelled, values)) else OneOf(name, spelled)
+
+
+def _unknown(op: object) -> InvalidInput:
+    return InvalidInput(f"{op!r} is no comparison; the comparisons are {', '.join(_COMPARISONS)}")
 
 
 def _as_json(value: object) -> object:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import update_wrapper
 from types import MethodType
 from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
@@ -22,6 +22,7 @@ from colonnade.engine.abilities import Route, perform
 from colonnade.engine.normalize import named_columns
 from colonnade.engine.plan import TRUE, Delete, Plan, Put, Scan, Steps
 from colonnade.schemas import STORED
+from colonnade.schemas.moments import MICROSECOND
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -55,8 +56,11 @@ class Clock:
     def now(self) -> datetime:
         """A time later than every one given before."""
         with self._lock:
-            self._last = max(datetime.now(UTC), self._last + timedelta(microseconds=1))
-            return self._last
+            now = datetime.now(UTC)
+            if now <= self._last:
+                now = self._last + MICROSECOND
+            self._last = now
+            return now
 
 
 def new_id() -> str:
@@ -185,7 +189,7 @@ def expand(steps: Steps[R], route: Route, guard: Guard | None = None) -> Natives
         except StopIteration as stop:
             result: R = stop.value
             return result
-        if isinstance(plan, Whole | Call):
+        if isinstance(plan, (Whole, Call)):
             answer = yield None, plan
             continue
         if guard is not None:

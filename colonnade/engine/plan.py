@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from operator import is_
 from typing import Any, Literal, TypeVar
 
 import pyarrow as pa
@@ -35,10 +36,12 @@ class Filter:
     __slots__ = ()
 
     def __and__(self, other: Filter) -> Filter:
-        return And((*_parts(And, self), *_parts(And, other)))
+        parts = (*_parts(And, self), *_parts(And, other))
+        return parts[0] if len(parts) == 1 else And(parts)
 
     def __or__(self, other: Filter) -> Filter:
-        return Or((*_parts(Or, self), *_parts(Or, other)))
+        parts = (*_parts(Or, self), *_parts(Or, other))
+        return parts[0] if len(parts) == 1 else Or(parts)
 
     def __invert__(self) -> Filter:
         return Not(self)
@@ -127,14 +130,14 @@ FALSE = Or(())
 
 
 def each_leaf(filter: Filter, leaf: Callable[[Filter], Filter]) -> Filter:
-    """The same filter, with each condition that joins no others replaced by what ``leaf`` makes of it."""
+    """A filter with ``leaf`` of each condition that joins no others; itself, where each is what it was."""
     match filter:
+        case And(parts) | Or(parts):
+            made = tuple([each_leaf(part, leaf) for part in parts])
+            return filter if type(parts) is tuple and all(map(is_, made, parts)) else type(filter)(made)
         case Not(of):
-            return Not(each_leaf(of, leaf))
-        case And(parts):
-            return And(tuple(each_leaf(part, leaf) for part in parts))
-        case Or(parts):
-            return Or(tuple(each_leaf(part, leaf) for part in parts))
+            inner = each_leaf(of, leaf)
+            return filter if inner is of else Not(inner)
     return leaf(filter)
 
 
@@ -344,7 +347,9 @@ def rows(plan: Scan | Summarize | Search | Nearest) -> Steps[pa.Table]:
 
 def records(plan: Scan) -> Steps[list[Record]]:
     """Ask for rows as records, for which no Arrow is made where a store can do without."""
-    return decode(plan.table, (yield plan.but(few=True)))
+    # Spelled out, since `replace` takes longer than a store does to find a row.
+    few = Scan(plan.table, plan.where, plan.order, plan.limit, plan.offset, plan.columns, few=True)
+    return decode(plan.table, (yield few))
 
 
 def change(plan: Put | Patch | Delete) -> Steps[int]:

@@ -6,7 +6,7 @@ the value is appended to the parameters at that moment, so text and parameters c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from string import Formatter
 from typing import Any
@@ -272,12 +272,16 @@ class Renderer:
         )
 
 
-def create_table(dialect: Dialect, table: Table) -> str:
-    """DDL of a table: every column with its type and nullability, and the primary key."""
+def create_table(dialect: Dialect, table: Table, empty: Collection[str] = ()) -> str:
+    """DDL of a table: every column with its type and nullability, and the primary key.
+
+    What the dialect says of payloads is left out for columns that will be ``empty``.
+    """
     lines = []
     for column in table.columns.values():
         required = "" if column.nullable else " NOT NULL"
-        wide = dialect.payload if column.payload and column.kind.name != "vector" else ""
+        is_wide = column.payload and column.kind.name != "vector" and column.name not in empty
+        wide = dialect.payload if is_wide else ""
         lines.append(f"  {dialect.ident(column.name)} {dialect.type_of(column)}{required}{wide}")
     lines.append(f"  PRIMARY KEY ({', '.join(map(dialect.ident, table.key))})")
     return f"CREATE TABLE IF NOT EXISTS {dialect.table(table)} (\n" + ",\n".join(lines) + f"\n){dialect.suffix}"

@@ -9,6 +9,7 @@ import json
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any, Final
 
@@ -16,8 +17,9 @@ import pyarrow as pa
 
 from colonnade.engine.plan import Scan
 from colonnade.engine.relational import rows_of
-from colonnade.schemas.few import FewRows
+from colonnade.schemas.few import Change, FewRows, changed, changes
 from colonnade.schemas.moments import micros_of, moment_of
+from colonnade.schemas.table import Table
 
 _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "timestamp": moment_of,
@@ -25,11 +27,19 @@ _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "vector": lambda raw: list(struct.unpack(f"<{len(raw) // 4}f", raw)),
 }
 """What makes a value of one that SQLite holds, where they differ."""
+_WRITERS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "timestamp": micros_of,
+    "boolean": int,
+    "vector": lambda values: struct.pack(f"<{len(values)}f", *values),
+}
+"""And the other way round."""
 
 
 def bound(value: Any) -> Any:
     """A value as SQLite holds it; several to compare with as JSON."""
     match value:
+        case str():
+            return value
         case datetime():
             return micros_of(value)
         case bool():
@@ -39,25 +49,27 @@ def bound(value: Any) -> Any:
     return value
 
 
-def tuples(data: pa.Table | FewRows) -> Iterable[tuple[Any, ...]]:
+def tuples(data: pa.Table | FewRows) -> Iterable[Sequence[Any]]:
     """Rows as SQLite binds them."""
     if isinstance(data, FewRows):
-        if all(data.table.columns[name].kind.name != "vector" for name in data.columns):
-            return zip(*([bound(value) for value in values] for values in data.columns.values()), strict=True)
-        data = data.arrow()
+        return changed(data.rows, _writing(data.table, data.names))
     return rows_of(stored_values(data))
 
 
 def few_rows(rows: list[tuple[Any, ...]], plan: Scan) -> FewRows:
     """Rows as SQLite gave them, as Python values."""
-    names, columns = plan.projection, plan.table.columns
-    values: dict[str, Sequence[Any]] = dict.fromkeys(names, ())
-    if rows:
-        values = dict(zip(names, zip(*rows, strict=True), strict=True))
-    for name in names:
-        if read := _READERS.get(columns[name].kind.name):
-            values[name] = [None if value is None else read(value) for value in values[name]]
-    return FewRows(plan.table, values, len(rows))
+    names = plan.projection
+    return FewRows(plan.table, names, changed(rows, _reading(plan.table, names)))
+
+
+@lru_cache(maxsize=256)
+def _reading(table: Table, names: tuple[str, ...]) -> tuple[Change, ...]:
+    return changes(table, names, _READERS)
+
+
+@lru_cache(maxsize=256)
+def _writing(table: Table, names: tuple[str, ...]) -> tuple[Change, ...]:
+    return changes(table, names, _WRITERS)
 
 
 def stored_values(data: pa.Table) -> pa.Table:

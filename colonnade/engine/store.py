@@ -108,18 +108,18 @@ class Store:
         match plan:
             case Scan():
                 return self.scan(plan)
-            case Summarize():
-                return self.summarize(plan)
-            case Search():
-                return self.search(plan)
-            case Nearest():
-                return self.nearest(plan)
             case Put():
                 return self.put(plan)
             case Patch():
                 return self.patch(plan)
             case Delete():
                 return self.delete(plan)
+            case Summarize():
+                return self.summarize(plan)
+            case Search():
+                return self.search(plan)
+            case Nearest():
+                return self.nearest(plan)
 
     def __str__(self) -> str:
         return self.label
@@ -167,17 +167,19 @@ def run(steps: Callable[[], Steps[R]], route: Route, keeper: Store | None, *, at
     def whole(inner: Callable[[], Steps[Any]]) -> Any:
         return run(inner, route, keeper, atomic=True)
 
-    for pause in pauses():
+    tries: Iterator[float | None] | None = None
+    begun = time.monotonic()
+    while True:
         try:
             if atomic and keeper is not None and keeper.abilities.transactions:
                 with keeper.transaction() as session:
                     return _drive(expand(steps(), _instead(route, keeper, session)))
             return _drive(expand(steps(), route, Guard() if atomic else None), whole)
         except Conflict:
-            if pause is None:
+            tries = tries or pauses(begun)
+            if (pause := next(tries)) is None:
                 raise
             time.sleep(pause)
-    raise AssertionError("unreachable: pauses() ends with None")
 
 
 async def run_async(steps: Callable[[], Steps[R]], route: Route, keeper: AnyStore | None, *, atomic: bool = False) -> R:
@@ -190,17 +192,19 @@ async def run_async(steps: Callable[[], Steps[R]], route: Route, keeper: AnyStor
     async def whole(inner: Callable[[], Steps[Any]]) -> Any:
         return await run_async(inner, route, keeper, atomic=True)
 
-    for pause in pauses():
+    tries: Iterator[float | None] | None = None
+    begun = time.monotonic()
+    while True:
         try:
             if atomic and keeper is not None and keeper.abilities.transactions:
                 async with keeper.transaction() as session:
                     return await _drive_async(expand(steps(), _instead(route, keeper, session)))
             return await _drive_async(expand(steps(), route, Guard() if atomic else None), whole)
         except Conflict:
-            if pause is None:
+            tries = tries or pauses(begun)
+            if (pause := next(tries)) is None:
                 raise
             await asyncio.sleep(pause)
-    raise AssertionError("unreachable: pauses() ends with None")
 
 
 def stream(plan: Scan, route: Route) -> Iterator[pa.RecordBatch]:
@@ -213,11 +217,11 @@ def stream(plan: Scan, route: Route) -> Iterator[pa.RecordBatch]:
         yield from store.batches(scan)
 
 
-def pauses() -> Iterator[float | None]:
-    """Seconds to wait between tries: short, growing, random; ``None`` when patience is at its end."""
+def pauses(begun: float | None = None) -> Iterator[float | None]:
+    """Seconds to wait between tries: short, growing, random; ``None`` when patience, since ``begun``, is at its end."""
     from random import uniform  # with hashlib and more behind it, and only needed where stores meet
 
-    begun = time.monotonic()
+    begun = time.monotonic() if begun is None else begun
     step = 0.001
     while time.monotonic() - begun < PATIENCE:
         yield uniform(0, step)
@@ -241,13 +245,12 @@ def _drive(natives: Natives[R], whole: Callable[[Callable[[], Steps[Any]]], Any]
         except StopIteration as stop:
             result: R = stop.value
             return result
-        match plan:
-            case Whole(steps) if whole is not None:
-                answer = whole(steps)
-            case Call(function):
-                answer = function()
-            case _:
-                answer = store.execute(plan)
+        if store is not None:
+            answer = store.execute(plan)
+        elif isinstance(plan, Whole) and whole is not None:
+            answer = whole(plan.steps)
+        else:
+            answer = plan.function()
 
 
 async def _drive_async(natives: Natives[R], whole: Callable[[Callable[[], Steps[Any]]], Any] | None = None) -> R:

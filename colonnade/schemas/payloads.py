@@ -49,6 +49,8 @@ _SCALARS: Final = frozenset({str, int, bool, type(None)})
 
 def escape_text(text: str) -> str:
     """Text as every store accepts it; unchanged unless it holds NUL, lone surrogates or U+FDD0."""
+    if text.isascii() and "\0" not in text:
+        return text
     return _STRANGE.sub(lambda match: f"{ESCAPE}{ord(match[0]):04x}", text)
 
 

@@ -41,15 +41,17 @@ def gather(table: Table, rows: Sequence[Mapping[str, Any]]) -> tuple[dict[str, l
     given: set[str] = set()
     for position, row in enumerate(rows):
         if not isinstance(row, Mapping):
-            raise InvalidInput(f"{table.name}: row {position} is a {type(row).__name__}, not a dict of fields")
+            raise _no_record(table, position, row)
         given.update(row)
     problems = []
     if given - known.keys():
         for position, row in enumerate(rows):
-            for name in sorted(row.keys() - known.keys(), key=str):
-                message = f"is unknown: {unknown_column(str(name), table.name, known)}"
-                problems.append(Problem(position, str(name), message))
+            problems += _unknown(table, position, row)
     return {name: [row.get(name) for row in rows] for name in known if name in given}, problems
+
+
+def _no_record(table: Table, position: int, row: object) -> InvalidInput:
+    return InvalidInput(f"{table.name}: row {position} is a {type(row).__name__}, not a dict of fields")
 
 
 def encode_columns(
@@ -75,20 +77,41 @@ def encode_columns(
     return pa.Table.from_arrays(arrays, schema=table.schema)
 
 
+def _unknown(table: Table, position: int, row: Mapping[str, Any]) -> list[Problem]:
+    """A row's fields that are none of the table's."""
+    names = sorted(row.keys() - table.by_api.keys(), key=str)
+    said = [f"is unknown: {unknown_column(str(name), table.name, table.by_api)}" for name in names]
+    return [Problem(position, str(name), message) for name, message in zip(names, said, strict=True)]
+
+
 def encode_few(table: Table, records: Iterable[Mapping[str, Any]]) -> FewRows:
     """As ``encode``, without Arrow."""
-    rows = list(records)
-    given, problems = gather(table, rows)
-    columns = {}
-    for column in table.columns.values():
-        values = given.get(column.api)
-        if values is None and column.nullable:
-            columns[column.name] = [None] * len(rows)
-        else:
-            columns[column.name] = _spelled(column, values or [None] * len(rows), problems)
+    problems: list[Problem] = []
+    rows = [_row(table, position, row, problems) for position, row in enumerate(records)]
     if problems:
         raise InvalidRows(table.name, sorted(problems, key=lambda problem: problem.row))
-    return FewRows(table, columns, len(rows))
+    return FewRows(table, table.names, rows)
+
+
+def _row(table: Table, position: int, row: Mapping[str, Any], problems: list[Problem]) -> list[Any]:
+    """A record's values as the table's columns hold them; what is wrong with any goes to the problems."""
+    if not isinstance(row, Mapping):
+        raise _no_record(table, position, row)
+    if not row.keys() <= table.by_api.keys():
+        problems += _unknown(table, position, row)
+    spelled: list[Any] = []
+    spellers = table.spellers
+    for name, column in table.by_api.items():
+        value = row.get(name)
+        if value is not None:
+            try:
+                value = spellers[column.name](value)
+            except (TypeError, ValueError) as error:
+                problems.append(Problem(position, name, str(error)))
+        elif not column.nullable:
+            problems.append(Problem(position, name, "is required"))
+        spelled.append(value)
+    return spelled
 
 
 def decode(table: Table, data: pa.Table | FewRows) -> list[Record]:
@@ -110,13 +133,14 @@ def decode(table: Table, data: pa.Table | FewRows) -> list[Record]:
 
 def spell_value(table: Table, column: str, value: object) -> Any:
     """One value as the table's column holds it, for predicates and patches; ``InvalidInput`` where it cannot."""
-    declared = table.column(column)
-    if value is None:
+    spell = table.spellers.get(column)
+    if value is None or spell is None:
+        table.column(column)  # which refuses what is not there
         return None
     try:
-        return speller(declared)(value)
+        return spell(value)
     except (TypeError, ValueError) as error:
-        raise InvalidInput(f"{table.name}: {declared.api} {error}") from None
+        raise InvalidInput(f"{table.name}: {table.column(column).api} {error}") from None
 
 
 def _spelled(column: Column, values: list[Any], problems: list[Problem]) -> list[Any]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 
 from colonnade.errors import InvalidInput
 from colonnade.schemas.kinds import Column
+from colonnade.schemas.values import speller
 
 _TABLE: Final = b"colonnade.table"
 
@@ -94,9 +95,20 @@ class Table:
         return tuple(column.name for column in self.columns.values() if column.once)
 
     @cached_property
+    def guarded(self) -> frozenset[str]:
+        """Columns that cannot be set to just any value of their kind where a row is changed."""
+        vectors = [column.name for column in self.columns.values() if column.kind.name == "vector"]
+        return frozenset([*self.key, *self.once, *vectors, *([self.facts.final] if self.facts.final else [])])
+
+    @cached_property
     def light(self) -> tuple[str, ...]:
         """All columns but the wide ones: what lists and trees read."""
         return tuple(column.name for column in self.columns.values() if not column.payload)
+
+    @cached_property
+    def spellers(self) -> Mapping[str, Callable[[Any], Any]]:
+        """What checks one non-null value of a column and gives it in stored form, by the column's name."""
+        return {column.name: speller(column) for column in self.columns.values()}
 
     def column(self, name: str) -> Column:
         """The column of that name; ``InvalidInput`` that names the nearest one where there is none."""

@@ -19,6 +19,8 @@ _FLOAT32: Final = (2 - 2**-23) * 2.0**127
 
 def parse_timestamp(value: object) -> datetime:
     """An aware datetime in UTC, from one or from ISO 8601 text with an offset or ``Z``."""
+    if type(value) is datetime and value.tzinfo is UTC:
+        return value
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
@@ -54,6 +56,8 @@ def _text(value: object) -> str:
 def _identifier(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"must be text, not {type(value).__name__}")
+    if type(value) is str and value and value.isascii() and "\0" not in value:
+        return value
     if is_strange(value.replace(ESCAPE, "")):  # which is plain text where nothing is escaped
         raise ValueError(f"holds a NUL or a lone surrogate, which no identifier may: {value!r:.80}")
     if not value:

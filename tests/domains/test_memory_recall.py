@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import colonnade
-from colonnade.engine.domains.vectors import in_pieces, text_of_message
-from colonnade.engine.plan import Is, Scan
+from colonnade.engine.domains.vectors import follow, in_pieces, text_of_message
+from colonnade.engine.plan import Delete, Is, OneOf, Scan
 from colonnade.errors import InvalidInput, NotFound
 from colonnade.schemas import VECTORS
 
@@ -288,3 +288,18 @@ def test_pieces_are_cut_between_words() -> None:
     assert in_pieces("one two three", 8) == ["one two", "three"]
     assert in_pieces("x" * 20, 8) == ["x" * 8, "x" * 8, "x" * 4]
     assert in_pieces("", 8) == []
+
+
+def test_content_that_is_nested_too_deeply_to_be_compared_keeps_its_vector_by_its_text() -> None:
+    def nested() -> list[Any]:
+        found: list[Any] = []
+        for _ in range(100_000):
+            found = [found]
+        return found
+
+    message: dict[str, Any] = {"id": "m", "threadId": "t", "resourceId": "r"}
+    before = message | {"content": {"content": "the same", "more": nested()}}
+    now = message | {"content": {"content": "the same", "more": nested()}}
+    assert list(follow([before], {"m": now})) == []
+    now["content"]["content"] = "another"
+    assert list(follow([before], {"m": now})) == [Delete(VECTORS, OneOf("message_id", ("m",)))]

@@ -586,6 +586,31 @@ def test_normalize_spells_values_as_they_are_stored() -> None:
     assert isinstance(patch, Patch) and patch.values == {"tags": '["a"]', "cost": 1.0}
 
 
+@pytest.mark.parametrize(
+    "plan",
+    [
+        Scan(THREADS, Is("id", "=", "a") & Is("createdAt", "<", NOON) & (Null("metadata") | ~OneOf("id", ("b", "c")))),
+        Scan(MESSAGES, Is("id", "=", None), (desc("createdAt"),), 3, 1, ("id", "role")),
+        Scan(THREADS, OneOf("id", ())),
+        Delete(THREADS, TRUE),
+    ],
+)
+def test_normalize_gives_a_plan_in_stored_form_back_as_it_is(plan: Plan) -> None:
+    assert normalize(plan) is plan
+
+
+def test_normalize_makes_tuples_of_lists_which_have_no_hash() -> None:
+    plan = Delete(THREADS, And([OneOf("id", ["a"]), Or([])]))  # type: ignore[arg-type]
+    assert normalize(plan) == Delete(THREADS, And((OneOf("id", ("a",)), FALSE)))
+
+
+@pytest.mark.parametrize("where", [FALSE, And((FALSE,)), Not(TRUE), Is("id", "=", "a"), Null("id"), OneOf("id", ())])
+def test_a_bare_store_is_asked_for_everything_and_not_for_a_filter(where: Filter) -> None:
+    for plan in (Scan(THREADS, where), Delete(THREADS, where), Patch(THREADS, where, {"title": "t"})):
+        _, asked = next(perform(plan, lambda table: Able(BARE)))
+        assert isinstance(asked, Scan) and asked.where == TRUE
+
+
 def test_named_columns_are_all_that_a_filter_looks_at() -> None:
     where = Not(Is("a", "=", 1) & (Null(At("b", ("x",))) | OneOf("c", ()))) | Among("d", Scan(THREADS), "id")
     assert named_columns(where | Is(At("e"), "=", 1) | Null("f")) == set("abcdef")

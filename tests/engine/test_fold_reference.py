@@ -356,7 +356,7 @@ def test_filters_combine_and_flatten() -> None:
     assert A & B & D == And((A, B, D)) == A & (B & D)
     assert A | B | D == Or((A, B, D)) == A | (B | D)
     assert And((Or((A, B)), D)) == (A | B) & D
-    assert And((A,)) == A & TRUE and Or((A,)) == A | FALSE
+    assert A == A & TRUE == TRUE & A == A | FALSE == FALSE | A
     assert Not(A) == ~A
 
 

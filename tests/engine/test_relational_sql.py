@@ -48,7 +48,7 @@ from colonnade.engine.plan import (
 from colonnade.engine.relational import INLINE, Renderer, Statement, ddl, rows_of
 from colonnade.engine.sqlite_values import bound
 from colonnade.engine.stores import duckdb as duckdb_store
-from colonnade.engine.stores import sqlite as sqlite_store
+from colonnade.engine.stores import sqlite_session
 from colonnade.schemas import EVALS, MESSAGES, READINGS, SCORES, SPANS, STORED, TABLES, THREADS, TRACES, WORKFLOWS
 from colonnade.schemas import kinds as k
 from colonnade.schemas.records import encode
@@ -59,7 +59,7 @@ from colonnade.testing.strategies import crowd
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 SOME = (THREADS, MESSAGES, WORKFLOWS, SPANS, SCORES, EVALS, TRACES)
-ABILITIES = {"duckdb": duckdb_store.ABILITIES, "sqlite": sqlite_store.ABILITIES}
+ABILITIES = {"duckdb": duckdb_store.ABILITIES, "sqlite": sqlite_session.ABILITIES}
 EACH_DIALECT = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
 
 

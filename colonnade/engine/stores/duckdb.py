@@ -21,6 +21,7 @@ from colonnade.engine.dialect import DUCKDB
 from colonnade.engine.plan import Delete, Nearest, Patch, Put, Scan, Summarize
 from colonnade.engine.relational import Renderer, Statement
 from colonnade.engine.running import Engine, Query
+from colonnade.engine.statements import Statements
 from colonnade.engine.store import Store
 from colonnade.engine.stores import duckdb_file
 from colonnade.engine.stores.duckdb_arrow import arrow_of
@@ -45,6 +46,7 @@ INCOMING: Final = "incoming"
 """Name under which a put's rows are visible to its statements."""
 BATCH: Final = 65_536
 """Rows in a batch of a stream."""
+_STATEMENTS: Final = Statements(DUCKDB)
 
 
 class Session(Store):
@@ -69,11 +71,11 @@ class Session(Store):
 
     def scan(self, plan: Scan) -> pa.Table:
         """``SELECT``, into Arrow without a copy."""
-        return self.query(Renderer(DUCKDB).scan(plan)).cast(plan.schema)
+        return self.query(_STATEMENTS.of(plan)).cast(plan.schema)
 
     def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
         """``SELECT`` as a stream, on a cursor of its own: an open result owns its connection."""
-        statement = Renderer(DUCKDB).scan(plan)
+        statement = _STATEMENTS.of(plan)
         cursor = self.cursor.cursor()
         try:
             with translated(self.label):
@@ -129,11 +131,11 @@ class Session(Store):
 
     def patch(self, plan: Patch) -> int:
         """``UPDATE``."""
-        return self.change(Renderer(DUCKDB).patch(plan))
+        return self.change(_STATEMENTS.of(plan))
 
     def delete(self, plan: Delete) -> int:
         """``DELETE``."""
-        return self.change(Renderer(DUCKDB).delete(plan))
+        return self.change(_STATEMENTS.of(plan))
 
 
 class DuckDBStore(Store):

@@ -16,9 +16,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 from urllib.parse import quote
@@ -26,15 +23,14 @@ from weakref import WeakSet
 
 import pyarrow as pa
 
-from colonnade.engine import fold
-from colonnade.engine.abilities import Abilities, by_key
+from colonnade.engine.abilities import Abilities
 from colonnade.engine.dialect import SQLITE
 from colonnade.engine.forking import survives_forks
-from colonnade.engine.plan import TRUE, Delete, Patch, Put, Scan, Summarize
-from colonnade.engine.relational import Renderer, Statement, ddl
-from colonnade.engine.sqlite_values import arrow_rows, bound, few_rows, tuples
+from colonnade.engine.plan import Delete, Patch, Put, Scan, Summarize
+from colonnade.engine.relational import ddl
 from colonnade.engine.store import Store
-from colonnade.errors import Conflict, InvalidAddress, NotAStore, SchemaTooNew, StoreClosed, StoreError, StoreReadOnly
+from colonnade.engine.stores.sqlite_session import ABILITIES, Session, translated, translation
+from colonnade.errors import InvalidAddress, NotAStore, SchemaTooNew, StoreClosed, StoreReadOnly
 from colonnade.schemas import READINGS, STORED, VERSION
 from colonnade.schemas.table import Table
 from colonnade.schemas.words import lower
@@ -42,81 +38,10 @@ from colonnade.schemas.words import lower
 Durability = Literal["process", "power"]
 """What an acknowledged write survives: the end of the process by any means, or the loss of power too."""
 
-ABILITIES: Final = Abilities(
-    transactions=True,
-    filters=True,
-    json_equal=True,
-    json_has=True,
-    contains=True,
-    semijoin=True,
-    order=True,
-    aggregates=frozenset(SQLITE.functions or ()),
-    patch=True,
-    delete=True,
-)
 _APPLICATION: Final = 0x436F6C6F
 """Marks a database as ours in its header ("Colo")."""
 _BUSY: Final = 30_000
 """Milliseconds for which a writer waits for its turn."""
-_BATCH: Final = 8_192
-
-
-class Session(Store):
-    """Plans on one connection."""
-
-    abilities: ClassVar[Abilities] = ABILITIES
-    few: ClassVar[bool] = True
-
-    def __init__(self, connection: sqlite3.Connection, label: str) -> None:
-        self.connection = connection
-        self.label = label
-
-    def _run(self, statement: Statement) -> sqlite3.Cursor:
-        with translated(self.label):
-            return self.connection.execute(statement.sql, statement.parameters)
-
-    def scan(self, plan: Scan) -> pa.Table:
-        """``SELECT``, column by column into Arrow."""
-        found = self._run(Renderer(SQLITE, bound).scan(plan)).fetchall()
-        return few_rows(found, plan) if plan.few else arrow_rows(found, plan.schema)
-
-    def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
-        """``SELECT`` as a stream."""
-        cursor = self._run(Renderer(SQLITE, bound).scan(plan))
-        while rows := cursor.fetchmany(_BATCH):
-            yield from arrow_rows(rows, plan.schema).to_batches()
-
-    def summarize(self, plan: Summarize) -> pa.Table:
-        """``SELECT`` with ``GROUP BY``."""
-        try:
-            return arrow_rows(self._run(Renderer(SQLITE, bound).summarize(plan)).fetchall(), fold.summary_schema(plan))
-        except StoreError as error:
-            if "integer overflow" not in str(error):
-                raise
-            # A sum of whole numbers left 64 bits, if only on its way: the fold adds them up exactly, or refuses.
-            return fold.summarize(replace(plan, where=TRUE), self.scan(Scan(plan.table, plan.where)))
-
-    def put(self, plan: Put) -> int:
-        """``INSERT ... ON CONFLICT``, row by row, within a transaction."""
-        if plan.expect is not None:
-            keys = plan.data.select(list(plan.table.key))
-            stored = pa.concat_tables(
-                self.scan(Scan(plan.table, by_key(plan.table, part), columns=tuple(plan.expect.column_names)))
-                for part in _parts(keys)
-            )
-            if not fold.is_unchanged(plan, stored):
-                raise Conflict(f"rows of {plan.table.name} changed since they were read")
-        with translated(self.label):
-            self.connection.executemany(_upsert(plan.table), tuples(plan.data))
-        return int(plan.data.num_rows)
-
-    def patch(self, plan: Patch) -> int:
-        """``UPDATE``."""
-        return self._run(Renderer(SQLITE, bound).patch(plan)).rowcount
-
-    def delete(self, plan: Delete) -> int:
-        """``DELETE``."""
-        return self._run(Renderer(SQLITE, bound).delete(plan)).rowcount
 
 
 class _Connection(sqlite3.Connection):
@@ -142,6 +67,66 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             return
 
 
+class _Turn:
+    """A session for the time of a ``with``, in which its connection is not closed: at most by its own end.
+
+    Entered once a plan, it is no generator: that would take as long as SQLite does to find a row.
+    """
+
+    __slots__ = ("_connection", "_store")
+
+    def __init__(self, store: SQLiteStore, connection: _Connection) -> None:
+        self._store = store
+        self._connection = connection
+
+    def __enter__(self) -> Session:
+        connection, store = self._connection, self._store
+        connection.turn.acquire()
+        if store.closed and not connection.users:
+            connection.turn.release()
+            raise StoreClosed(f"{store.label} is closed; open it again with colonnade.open()")
+        connection.users += 1
+        return Session(connection, store.label)
+
+    def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
+        connection = self._connection
+        connection.users -= 1
+        try:
+            if self._store.closed and not connection.users:
+                connection.close()
+        finally:
+            connection.turn.release()
+
+
+class _Transaction(_Turn):
+    """A turn whose plans are committed as one at its end, and undone on an error."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> Session:
+        session = super().__enter__()
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except BaseException as error:
+            super().__exit__()
+            if isinstance(error, sqlite3.DatabaseError):
+                raise translation(error, session.label) from error
+            raise
+        return session
+
+    def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
+        connection = self._connection
+        try:
+            if kind is None:
+                connection.execute("COMMIT")
+            elif connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.DatabaseError as error:
+            raise translation(error, self._store.label) from error
+        finally:
+            super().__exit__()
+
+
 class SQLiteStore(Store):
     """One SQLite file, for any number of threads and processes."""
 
@@ -165,7 +150,7 @@ class SQLiteStore(Store):
         self._tables = tables
         self._durability = durability
         self._read_only = read_only
-        self._closed = False
+        self.closed = False
         self._begin()
         survives_forks(self)
 
@@ -174,10 +159,10 @@ class SQLiteStore(Store):
         self._open: WeakSet[_Connection] = WeakSet()  # a thread that ends takes its connection along
 
     def _connection(self) -> _Connection:
-        if self._closed:
+        if self.closed:
             raise StoreClosed(f"{self.label} is closed; open it again with colonnade.open()")
         connection: _Connection | None = getattr(self._local, "connection", None)
-        address = reading_address(self.path) if self._read_only else str(self.path)
+        address = reading_address(self.path) if self._read_only else self.label
         if connection is None or self._local.address != address:
             with translated(self.label):
                 connection = sqlite3.connect(
@@ -210,20 +195,9 @@ class SQLiteStore(Store):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
         self._begin()
 
-    @contextmanager
-    def _session(self) -> Iterator[Session]:
+    def _session(self) -> _Turn:
         """A session on this thread's connection, which ``close`` leaves alone meanwhile: SQLite would crash."""
-        connection = self._connection()
-        with connection.turn:
-            if self._closed and not connection.users:
-                raise StoreClosed(f"{self.label} is closed; open it again with colonnade.open()")
-            connection.users += 1
-            try:
-                yield Session(connection, self.label)
-            finally:
-                connection.users -= 1
-                if self._closed and not connection.users:
-                    connection.close()
+        return _Turn(self, self._connection())
 
     def init(self) -> None:
         """Make tables and indexes, or bring an older file to this version, in one transaction."""
@@ -265,7 +239,7 @@ class SQLiteStore(Store):
 
     def close(self) -> None:
         """Close every connection of this process; one that another thread is using is closed at the end of its use."""
-        self._closed = True
+        self.closed = True
         for connection in list(self._open):
             if connection.turn.acquire(blocking=False):
                 try:
@@ -311,21 +285,9 @@ class SQLiteStore(Store):
         with self._session() as session:
             return session.delete(plan)
 
-    @contextmanager
-    def transaction(self) -> Iterator[Session]:
+    def transaction(self) -> _Transaction:
         """A session whose plans are committed as one; it has the file's write lock from its beginning."""
-        with self._session() as session:
-            connection = session.connection
-            with translated(self.label):
-                connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield session
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-            with translated(self.label):
-                connection.execute("COMMIT")
+        return _Transaction(self, self._connection())
 
 
 def reading_address(path: Path) -> str:
@@ -338,18 +300,8 @@ def reading_address(path: Path) -> str:
     return f"file:{quote(str(path))}?mode=ro{'&immutable=1' if nobody else ''}"
 
 
-@cache
-def _upsert(table: Table) -> str:
-    return Renderer(SQLITE).put_values(table, [[None] * len(table.columns)]).sql
-
-
 def _contains(stored: str | None, text: str) -> bool | None:
     return None if stored is None else text in lower(stored)
-
-
-def _parts(data: pa.Table, size: int = 500) -> Iterator[pa.Table]:
-    # An OR of very many keys would be too deep for SQLite's parser.
-    yield from (data.slice(at, size) for at in range(0, max(data.num_rows, 1), size))
 
 
 def _add_columns(connection: sqlite3.Connection, table: Table) -> None:
@@ -358,21 +310,3 @@ def _add_columns(connection: sqlite3.Connection, table: Table) -> None:
         if column.name not in known:
             kind = SQLITE.type_of(column)
             connection.execute(f"ALTER TABLE {SQLITE.table(table)} ADD COLUMN {SQLITE.ident(column.name)} {kind}")
-
-
-@contextmanager
-def translated(label: str) -> Iterator[None]:
-    """SQLite's errors as ours: a lock that was not to be had is ``Conflict``, the rest ``StoreError``."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        said = str(error)
-        if "locked" in said or "busy" in said:
-            raise Conflict(f"{label}: {said}") from error
-        if "readonly" in said or "unable to open" in said:
-            raise StoreReadOnly(f"{label} cannot be written: {said}") from error
-        raise StoreError(f"{label}: {said}") from error
-    except sqlite3.DatabaseError as error:
-        if "not a database" in str(error):
-            raise NotAStore(f"{label} is no SQLite database; it was left as it is") from error
-        raise StoreError(f"{label}: {error}") from error

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from operator import itemgetter
 from typing import Any, Final
 
 import pyarrow as pa
 
 from colonnade.engine.stores.embedded.log import Change, Commit, Verb
+from colonnade.engine.stores.embedded.segments import TIME
 from colonnade.schemas.table import Table
 
 Key = Any
@@ -25,6 +27,8 @@ _JOINED: Final = 8
 """So many batches of about one size are joined into one ..."""
 _LARGE: Final = 16_384
 """... unless it would have more rows than this: then copying costs more than it saves."""
+_APART: Final = 16
+"""Rows are copied along with those between them if these are not more than so many times their number."""
 _EPOCHS: Final = count(1)
 
 
@@ -67,20 +71,14 @@ class LogRows:
             batch.filter(holds.slice(start, batch.num_rows)) for batch, start in zip(batches, self._starts, strict=True)
         ]
 
-    def take(self, places: list[int], columns: tuple[str, ...]) -> list[pa.RecordBatch]:
-        """Some rows, by their sorted ordinals, in these columns."""
-        taken, at = [], 0
-        while at < len(places):
-            chunk = bisect_right(self._starts, places[at]) - 1
-            start, batch = self._starts[chunk], self._chunks[chunk]
-            here = [place - start for place in places[at:] if place < start + batch.num_rows]
-            at += len(here)
-            batch = batch.select(list(columns))
-            if here[-1] - here[0] == len(here) - 1:
-                taken.append(batch.slice(here[0], len(here)))
-            else:
-                taken.append(batch.take(pa.array(here, pa.int64())))
-        return taken
+    def at(self, ordinal: int) -> tuple[pa.RecordBatch, int]:
+        """Where a row is: a batch, and its place there."""
+        chunk = bisect_right(self._starts, ordinal) - 1
+        return self._chunks[chunk], ordinal - self._starts[chunk]
+
+
+Place = tuple[int, int, LogRows]
+"""Of a row: its time, its ordinal in the log, and the log."""
 
 
 @dataclass(slots=True)
@@ -108,7 +106,7 @@ class FreshTable:
     touched: list[str] = field(default_factory=list)
     epoch: int = field(default_factory=lambda: next(_EPOCHS))
     _logs: dict[str, LogRows] = field(default_factory=dict)
-    _by_trace: dict[str, list[tuple[LogRows, int]]] = field(default_factory=lambda: defaultdict(list))
+    _by_trace: dict[str, list[Place]] = field(default_factory=lambda: defaultdict(list))
     _seen: set[str] = field(default_factory=set)
     _losers: dict[Key, Row] = field(default_factory=dict)
 
@@ -153,9 +151,12 @@ class FreshTable:
         for value in batch.column(self.table.key[0]).to_pylist():
             self._touch(value)
         if "traceId" in self.table.columns:
-            for place, trace in enumerate(batch.column("traceId").to_pylist(), log.count):
+            times = batch.column(TIME[self.table.name]).cast(pa.int64()).to_pylist()
+            for place, (trace, time) in enumerate(
+                zip(batch.column("traceId").to_pylist(), times, strict=True), log.count
+            ):
                 if trace is not None:
-                    self._by_trace[trace].append((log, place))
+                    self._by_trace[trace].append((time, place, log))
         log.add(batch)
 
     def _touch(self, value: str) -> None:
@@ -185,9 +186,9 @@ class FreshTable:
             return
         self.rows = {key: row for key, row in self.rows.items() if id(row.log) not in gone}
         self._losers = {key: row for key, row in self._losers.items() if id(row.log) not in gone}
-        traces: dict[str, list[tuple[LogRows, int]]] = defaultdict(list)
+        traces: dict[str, list[Place]] = defaultdict(list)
         for trace, places in self._by_trace.items():
-            if left := [place for place in places if id(place[0]) not in gone]:
+            if left := [place for place in places if id(place[2]) not in gone]:
                 traces[trace] = left
         self._by_trace = traces
         keys = [*self.rows, *self.deleted]
@@ -198,21 +199,25 @@ class FreshTable:
     def live(
         self, columns: tuple[str, ...], traces: Iterable[str] | None = None, without: Iterable[Key] = ()
     ) -> pa.Table:
-        """The rows that hold, in these columns: all of them, or those of some traces, ``without`` some keys."""
+        """The rows that hold, in these columns: all of them, or those of some traces, ``without`` some keys.
+
+        Those of traces come in the order of time, which is the one that is mostly asked for.
+        """
         left: dict[int, set[int]] = defaultdict(set)
         for key in without:
             left[id(self.rows[key].log)].add(self.rows[key].ordinal)
+        schema = pa.schema([self.table.schema.field(name) for name in columns])
         if traces is None:
             batches = [batch for log in self._logs.values() for batch in log.live(columns, left[id(log)])]
-        else:
-            places: dict[int, tuple[LogRows, list[int]]] = {}
-            for trace in traces:
-                for log, place in self._by_trace.get(trace, ()):
-                    if place not in log.dead and place not in left[id(log)]:
-                        places.setdefault(id(log), (log, []))[1].append(place)
-            batches = [batch for log, found in places.values() for batch in log.take(sorted(found), columns)]
-        schema = pa.schema([self.table.schema.field(name) for name in columns])
-        return pa.Table.from_batches(batches, schema)
+            return pa.Table.from_batches(batches, schema)
+        places = [
+            (time, ordinal, log)
+            for trace in traces
+            for time, ordinal, log in self._by_trace.get(trace, ())
+            if ordinal not in log.dead and ordinal not in left[id(log)]
+        ]
+        places.sort(key=itemgetter(0))
+        return _gathered([log.at(ordinal) for _, ordinal, log in places], schema)
 
 
 class Fresh:
@@ -272,6 +277,30 @@ def keys_of(table: Table, batch: pa.RecordBatch | pa.Table) -> Iterator[Key]:
     """The key of each row."""
     columns = [batch.column(name).to_pylist() for name in table.key]
     return iter(columns[0]) if len(columns) == 1 else zip(*columns, strict=True)
+
+
+def _gathered(places: Sequence[tuple[pa.RecordBatch, int]], schema: pa.Schema) -> pa.Table:
+    """Rows at some places of some batches, in this order."""
+    wanted: dict[int, tuple[pa.RecordBatch, list[int]]] = {}
+    for batch, place in places:
+        wanted.setdefault(id(batch), (batch, []))[1].append(place)
+    pieces: list[pa.RecordBatch] = []
+    now: dict[tuple[int, int], int] = {}
+    start = 0
+    for batch, found in wanted.values():
+        found.sort()
+        first, among = found[0], found[-1] - found[0] + 1
+        narrow = batch.select(schema.names)
+        if among <= _APART * len(found):  # near one another, and so copied once, below
+            pieces.append(narrow.slice(first, among))
+            now |= {(id(batch), place): start + place - first for place in found}
+        else:
+            pieces.append(narrow.take(pa.array(found, pa.int64())))
+            now |= {(id(batch), place): start + rank for rank, place in enumerate(found)}
+        start += pieces[-1].num_rows
+    rows = pa.Table.from_batches(pieces, schema)
+    order = [now[id(batch), place] for batch, place in places]
+    return rows if order == list(range(start)) else rows.combine_chunks().take(pa.array(order, pa.int64()))
 
 
 def _tier(batch: pa.RecordBatch) -> int:

@@ -2,9 +2,9 @@
 
 A look-up by trace, by parent or by key is a few steps of bisection and needs no query: it gives ranges of row ids,
 which a query then reads, and tells at once which segments have nothing. The file is an Arrow IPC file with one record
-batch for each indexed column: ``hash`` of a value, sorted, the ``first`` row, and the ``count`` of rows from the first
-to the last that have it. A range never crosses a multiple of ``BLOCK`` rows: ids that occur all over stay cheap.
-Hashes may collide and ranges may hold other rows: whoever reads them compares the ids themselves.
+batch for each indexed column: ``hash`` of a value (half of its bits), sorted, the ``first`` row, and the ``count`` of
+rows from the first to the last that have it. A range never crosses a multiple of ``BLOCK`` rows: ids that occur all
+over stay cheap. Hashes may collide and ranges may hold other rows: whoever reads them compares the ids themselves.
 """
 
 from __future__ import annotations
@@ -30,9 +30,14 @@ INDEXED: Final[Mapping[str, tuple[str, ...]]] = {
 SUFFIX: Final = ".index"
 BLOCK: Final = 4096
 
-_SCHEMA: Final = pa.schema([("hash", pa.uint64()), ("first", pa.uint32()), ("count", pa.uint32())])
+SCHEMA: Final = pa.schema([("hash", pa.uint32()), ("first", pa.uint32()), ("count", pa.uint16())])
 _META: Final = b"colonnade"
-_KINDS: Final[tuple[Literal["Q", "I"], ...]] = ("Q", "I", "I")
+_KINDS: Final[Mapping[pa.DataType, Literal["Q", "I", "H"]]] = {
+    pa.uint64(): "Q",
+    pa.uint32(): "I",
+    pa.uint16(): "H",
+}
+_BITS: Final = 64
 _FEW: Final = 32
 
 Range = tuple[int, int]
@@ -49,19 +54,28 @@ def hash_of(value: str) -> int:
     return int.from_bytes(md5(value.encode(), usedforsecurity=False).digest()[8:], "little")
 
 
-def write_index(connection: duckdb.DuckDBPyConnection, database: str, path: Path) -> None:
-    """Index the tables of an attached segment, and note which of their columns hold nothing at all."""
+def write_index(connection: duckdb.DuckDBPyConnection, database: str, path: Path, schema: pa.Schema = SCHEMA) -> None:
+    """Index the tables of an attached segment, and note which of their columns hold nothing at all.
+
+    A ``schema`` with wider hashes is that of older files.
+    """
+    shift = _BITS - schema.field("hash").type.bit_width
     batches, said = [], []
     empty: dict[str, list[str]] = {}
     for table, columns in INDEXED.items():
         source = f'{database}."{table}"'
         for column in columns:
             found = connection.sql(
-                f'SELECT md5_number_lower("{column}")::UBIGINT AS hash, min(rowid)::UINTEGER AS first, '
+                f'SELECT md5_number_lower("{column}")::UBIGINT >> {shift} AS hash, min(rowid)::UINTEGER AS first, '
                 f"(max(rowid) - min(rowid) + 1)::UINTEGER AS count FROM {source} "
                 f'WHERE "{column}" IS NOT NULL GROUP BY "{column}", rowid // {BLOCK} ORDER BY hash, first'
             ).to_arrow_table()
-            batches.append(pa.record_batch([_whole(column) for column in found.columns], schema=_SCHEMA))
+            batches.append(
+                pa.record_batch(
+                    [_whole(column).cast(kind) for column, kind in zip(found.columns, schema.types, strict=True)],
+                    schema=schema,
+                )
+            )
             said.append([table, column])
         names = [name for name, *_ in connection.sql(f"DESCRIBE {source}").fetchall()]
         counting = ", ".join(f'count("{name}")' for name in names)
@@ -69,11 +83,17 @@ def write_index(connection: duckdb.DuckDBPyConnection, database: str, path: Path
         empty[table] = [name for name, count in zip(names, counts[0], strict=True) if not count]
     meta = {_META: json.dumps({"columns": said, "empty": empty}).encode()}
     with path.open("wb") as file:
-        with pa.ipc.new_file(file, _SCHEMA.with_metadata(meta)) as writer:
+        with pa.ipc.new_file(file, schema.with_metadata(meta)) as writer:
             for batch in batches:
                 writer.write_batch(batch)
         file.flush()
         os.fsync(file.fileno())
+
+
+def empty_columns(indexes: Iterable[Path]) -> Mapping[str, frozenset[str]]:
+    """By table, the columns that are null in every row of all segments that have these indexes."""
+    empty = [Index(path).empty for path in indexes]
+    return {table: frozenset.intersection(*(each[table] for each in empty)) for table in INDEXED} if empty else {}
 
 
 class Index:
@@ -110,11 +130,11 @@ class _Hashes:
 
     def __init__(self, batch: pa.RecordBatch) -> None:
         self._batch = batch  # which the views below look into
-        self._hashes, self._first, self._count = (
-            _view(column, kind) for column, kind in zip(batch.columns, _KINDS, strict=True)
-        )
+        self._hashes, self._first, self._count = (_view(column, _KINDS[column.type]) for column in batch.columns)
+        self._shift = _BITS - batch.column("hash").type.bit_width
 
     def ranges(self, hash: int) -> list[Range]:
+        hash >>= self._shift
         start = bisect_left(self._hashes, hash)
         if start == len(self._hashes) or self._hashes[start] != hash:
             return []
@@ -124,15 +144,16 @@ class _Hashes:
     def among(self, hashes: Sequence[int]) -> set[int]:
         if len(hashes) <= _FEW:
             return {hash for hash in hashes if self.ranges(hash)}
-        known = self._batch.column("hash")
-        return set(known.filter(pc.is_in(known, pa.array(hashes, pa.uint64()))).to_pylist())
+        kept = pa.array([hash >> self._shift for hash in hashes], self._batch.column("hash").type)
+        known = pc.is_in(kept, self._batch.column("hash")).to_pylist()
+        return {hash for hash, is_known in zip(hashes, known, strict=True) if is_known}
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:
     return pa.concat_arrays([*column.chunks, pa.array([], column.type)])
 
 
-def _view(column: pa.Array, kind: Literal["Q", "I"]) -> memoryview[int]:
+def _view(column: pa.Array, kind: Literal["Q", "I", "H"]) -> memoryview[int]:
     data = column.buffers()[1]
     width = column.type.bit_width // 8
     if data is None or not len(column):

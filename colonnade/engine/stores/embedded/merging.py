@@ -13,8 +13,9 @@ from typing import Final
 from uuid import uuid4
 
 from colonnade.engine.stores.embedded.folder import Folder, Manifest, Segment
-from colonnade.engine.stores.embedded.index import index_path
-from colonnade.engine.stores.embedded.segments import VERSION_COLUMN, SegmentWriter
+from colonnade.engine.stores.embedded.index import empty_columns, index_path
+from colonnade.engine.stores.embedded.segment_writer import SegmentWriter
+from colonnade.engine.stores.embedded.segments import VERSION_COLUMN
 
 TIERS: Final = ((250_000, 16), (4_000_000, 8))
 """Segments with fewer rows than the first number are merged as soon as there are so many as the second says ..."""
@@ -85,7 +86,7 @@ def merge(folder: Folder, group: Sequence[Segment], between: Callable[[], object
     before = folder.manifest()
     path = folder.segments / f"{before.generation + 1:08d}-{uuid4().hex[:8]}.duckdb"
     starts: dict[str, dict[str, int]] = {}
-    with SegmentWriter(path) as writer:
+    with SegmentWriter(path, empty_columns(index_path(folder.segments / each.file) for each in group)) as writer:
         for segment in group:
             starts[segment.file] = dict(writer.rows)
             for _ in writer.copy(folder.segments / segment.file, _conditions(before, segment)):

@@ -42,8 +42,8 @@ Places = Sequence[tuple[Attached, Sequence[Range]]]
 class Picture:
     """What is there of a table at one moment, or of some traces of it; nothing that comes later changes it.
 
-    ``fresh`` has the columns that were asked for. ``replaced`` has, by segment, the rows there that do not hold, in
-    order; rows of segments that are not younger than ``cleared`` do not hold either.
+    ``fresh`` has the columns that were asked for, of ``traces`` or of all. ``replaced`` has, by segment, the rows there
+    that do not hold, in order; rows of segments that are not younger than ``cleared`` do not hold either.
     """
 
     table: Table
@@ -52,6 +52,7 @@ class Picture:
     cleared: int
     replaced: Mapping[str, Sequence[int]]
     segments: Segments = field(repr=False)
+    traces: tuple[str, ...] | None = None
 
     @classmethod
     def of(
@@ -81,19 +82,26 @@ class Picture:
                 outlived.add(copy.key)
         replaced = {**gone, **{file: sorted({*gone.get(file, ()), *places}) for file, places in hidden.items()}}
         held = tuple(each for each in attached if table.name in each.segment.rows)
-        return cls(table, fresh.live(columns, traces, outlived), held, cleared, replaced, segments)
+        return cls(table, fresh.live(columns, traces, outlived), held, cleared, replaced, segments, traces)
 
     def scan(self, plan: Scan) -> pa.Table:
         """Rows of segments and logs, filtered, ordered, cut and projected."""
         columns = scanned(plan)
         if plan.limit is not None and self._of_roots(plan.where) and not self._of_roots(plan.where, columns):
             return self._with_payloads(plan, self.scan(plan.but(columns=plan.table.key)))
-        parts = [fold.scan(Scan(plan.table, plan.where, columns=columns), self.fresh)]
+        parts = [fold.scan(Scan(plan.table, self._beyond_traces(plan.where), columns=columns), self.fresh)]
         for group, later in self._walk(plan):
             parts.append(self._from_segments(plan, columns, group))
             if _is_full(plan, columns, parts, later):
                 break
         return fold.cut(plan, pa.concat_tables([part for part in parts if part.num_rows] or parts[:1]))
+
+    def _beyond_traces(self, where: Filter) -> Filter:
+        """What a filter asks of fresh rows besides being of the traces that they are of."""
+        if self.traces is None:
+            return where
+        parts = where.of if isinstance(where, And) else (where,)
+        return And(tuple(part for part in parts if values_of(part, "traceId") != self.traces))
 
     def _with_payloads(self, plan: Scan, page: pa.Table) -> pa.Table:
         """The rows of a page whose keys are known already."""

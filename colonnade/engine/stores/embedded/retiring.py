@@ -23,12 +23,12 @@ import pyarrow as pa
 from colonnade.engine.retention import Progress, Pruned, Retention
 from colonnade.engine.stores.embedded import reserve
 from colonnade.engine.stores.embedded.folder import Folder, Manifest, Segment, not_written, sync_folder
-from colonnade.engine.stores.embedded.index import index_path
+from colonnade.engine.stores.embedded.index import empty_columns, index_path
 from colonnade.engine.stores.embedded.judging import Judge, Rows
 from colonnade.engine.stores.embedded.locks import Gate
 from colonnade.engine.stores.embedded.log import TABLES, Change, LogWriter, Verb
 from colonnade.engine.stores.embedded.logged import Logs
-from colonnade.engine.stores.embedded.segments import SegmentWriter
+from colonnade.engine.stores.embedded.segment_writer import SegmentWriter
 from colonnade.errors import StoreError
 from colonnade.schemas.table import Table
 
@@ -100,7 +100,8 @@ class Retiring:
         done = 0
         for segment in self._worn:
             try:
-                with SegmentWriter(self._new_path()) as writer:
+                empty = empty_columns([index_path(self._folder.segments / segment.file)])
+                with SegmentWriter(self._new_path(), empty) as writer:
                     for read in self._copy(segment, writer):
                         progress("writing segments anew", done + read, total)
                         between()

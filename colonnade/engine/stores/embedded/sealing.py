@@ -8,6 +8,7 @@ rows in two logs at once are one row, since their versions are the same.
 
 from __future__ import annotations
 
+import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -27,12 +28,8 @@ from colonnade.engine.stores.embedded.fresh import wins
 from colonnade.engine.stores.embedded.locks import is_locked
 from colonnade.engine.stores.embedded.log import TABLES, Change, Commit, LogReader, LogWriter, Verb
 from colonnade.engine.stores.embedded.salvage import mend
-from colonnade.engine.stores.embedded.segments import (
-    VERSION_COLUMN,
-    Attached,
-    Segments,
-    write_segment,
-)
+from colonnade.engine.stores.embedded.segment_writer import write_segments
+from colonnade.engine.stores.embedded.segments import GROUP, VERSION_COLUMN, Attached, Segments
 from colonnade.engine.stores.embedded.settling import Removals, Settled
 from colonnade.errors import StoreError
 from colonnade.schemas.table import Table
@@ -42,7 +39,11 @@ SEAL_BYTES: Final = 16 * 2**20
 SEAL_AGE: Final = 60.0
 """... or once the oldest has waited so many seconds ..."""
 AT_ONCE: Final = 192 * 2**20
-"""... of not much more than so many bytes at once."""
+"""... of not much more than so many bytes at once, for each segment that is written."""
+PARTS: Final = 2
+"""So many segments are written at the same time where somebody waits for it ..."""
+PART_ROWS: Final = GROUP
+"""... if each has so many rows of one table at least."""
 RUNNING: Final = timedelta(days=1)
 """A span that has not ended after so long is sealed as it is; its end, should it come, replaces it."""
 
@@ -65,14 +66,18 @@ class Sealed:
 
 
 def seal(folder: Folder, *, force: bool = False, stopped: Callable[[], bool] = lambda: False) -> Sealed:
-    """Seal what is due, or with ``force`` all closed logs, until ``stopped``. The caller holds the lease."""
+    """Seal what is due, or with ``force`` all closed logs, until ``stopped``. The caller holds the lease.
+
+    With ``force`` somebody waits, and it takes two cores where there are so many; otherwise one: the agent has work.
+    """
+    parts = min(PARTS, os.cpu_count() or 1) if force else 1
     done = Sealed()
-    while not stopped() and (logs := _due(folder, force=force)):
-        done += _seal(folder, logs)
+    while not stopped() and (logs := _due(folder, parts, force=force)):
+        done += _seal(folder, logs, parts)
     return done
 
 
-def _due(folder: Folder, *, force: bool) -> list[str]:
+def _due(folder: Folder, parts: int, *, force: bool) -> list[str]:
     """The logs to seal next, oldest first."""
     manifest = folder.manifest()
     there = folder.log_names()
@@ -89,14 +94,14 @@ def _due(folder: Folder, *, force: bool) -> list[str]:
     logs: list[str] = []
     total = 0
     for name in closed:
-        if logs and total + sizes[name] > AT_ONCE:
+        if logs and total + sizes[name] > parts * AT_ONCE:
             break
         logs.append(name)
         total += sizes[name]
     return logs
 
 
-def _seal(folder: Folder, logs: Sequence[str]) -> Sealed:
+def _seal(folder: Folder, logs: Sequence[str], parts: int) -> Sealed:
     read = dict(_read(folder, name) for name in logs)
     commits = sorted((commit for commits in read.values() for commit in commits), key=lambda each: each.version)
     logs = list(read)
@@ -108,7 +113,7 @@ def _seal(folder: Folder, logs: Sequence[str]) -> Sealed:
         plan = _Seal(folder, manifest, segments, segments.attach(manifest.segments), removed)
         for table in TABLES.values():
             plan.take(Settled.of(table, commits, removed), others=bool(others))
-        return plan.commit(logs)
+        return plan.commit(logs, parts)
     finally:
         segments.close()
         del read, commits
@@ -217,13 +222,17 @@ class _Seal:
                 outlived.add(copy.key)
         return outlived
 
-    def commit(self, logs: Sequence[str]) -> Sealed:
-        """Write the segment and what is carried over, then the manifest that counts both, then unlink the logs."""
+    def commit(self, logs: Sequence[str], parts: int) -> Sealed:
+        """Write the segments and what is carried over, then the manifest that counts all, then unlink the logs.
+
+        Rows go into ``parts`` segments if they are many.
+        """
         segments = list(self._manifest.segments)
         rows = sum(data.num_rows for data in self._rows.values())
         if rows:
-            name = f"{self._manifest.generation + 1:08d}-{uuid4().hex[:8]}.duckdb"
-            segments.append(write_segment(self._folder.segments / name, self._rows))
+            many = max(1, max(data.num_rows for data in self._rows.values()) // PART_ROWS)
+            names = [f"{self._manifest.generation + 1:08d}-{uuid4().hex[:8]}.duckdb" for _ in range(min(parts, many))]
+            segments += write_segments([self._folder.segments / name for name in names], self._rows)
         if self._carried:
             log = LogWriter(self._folder.logs / f"{time.time_ns():020d}-carried-{uuid4().hex[:8]}.log")
             for version, change in sorted(self._carried, key=lambda each: each[0]):

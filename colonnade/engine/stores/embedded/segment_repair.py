@@ -18,7 +18,8 @@ from colonnade.engine.stores.embedded.index import index_path, write_index
 from colonnade.engine.stores.embedded.log import TABLES
 from colonnade.engine.stores.embedded.salvage import set_aside
 from colonnade.engine.stores.embedded.segment_check import copies_found, describe
-from colonnade.engine.stores.embedded.segments import GROUP, SegmentWriter, duckdb_reading
+from colonnade.engine.stores.embedded.segment_writer import SegmentWriter
+from colonnade.engine.stores.embedded.segments import GROUP, duckdb_reading
 from colonnade.errors import StoreError
 from colonnade.schemas.table import Table
 

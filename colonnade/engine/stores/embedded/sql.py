@@ -30,7 +30,8 @@ from colonnade.engine.stores.duckdb_sql import DuckDBQuery
 from colonnade.engine.stores.embedded.columnar import ColumnarStore
 from colonnade.engine.stores.embedded.log import NUMBERS, TABLES
 from colonnade.engine.stores.embedded.reading import Picture
-from colonnade.engine.stores.sqlite import Session, SQLiteStore, reading_address, translated
+from colonnade.engine.stores.sqlite import SQLiteStore, reading_address
+from colonnade.engine.stores.sqlite_session import Session, translated
 from colonnade.errors import QueryCancelled, QueryError, StoreError
 from colonnade.schemas import READINGS, STORED, table_named
 from colonnade.schemas.table import Table
