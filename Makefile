@@ -36,7 +36,7 @@ check: .venv  ## lint, formatting, types, import directions: half a minute
 	@echo "Checking the direction of imports (import-linter) ..."
 	@$(BIN)/lint-imports --no-logo
 
-bench: .venv  ## measure, beside floors and peers: some ten minutes; ARGS=--quick takes one
+bench: .venv  ## measure, beside floors and peers: some fifteen minutes; ARGS=--quick takes one, ARGS=stores five
 	@$(BIN)/python -m bench $(ARGS)
 
 clean:  ## remove build output, results and caches; .venv stays

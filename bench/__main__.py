@@ -26,8 +26,11 @@ QUESTIONS: Final = (
     "resident",
     "freshness",
     "loading",
+    "stores",
     "peers",
 )
+LONG: Final = ("stores",)
+"""Not asked with ``--quick``, unless by name."""
 RESULTS: Final = Path(__file__).parent / "results"
 
 
@@ -41,12 +44,16 @@ def main(arguments: list[str]) -> None:
         scales=asked.scale,
         repeats=asked.repeats or (1 if asked.quick else 3),
         times=asked.times or (30 if asked.quick else 200),
+        stores=asked.stores,
         peers=asked.peers and not asked.quick,
         anew=asked.anew,
         keep=asked.keep,
         console=Console(width=None if sys.stdout.isatty() else 140),
     )
     for question in asked.questions or QUESTIONS:
+        if asked.quick and not asked.questions and question in LONG:
+            run.skip(f"{question}: takes minutes; it can be asked by name")
+            continue
         run.console.rule(question, align="left")
         ask: Callable[[Run], None] = import_module(f"bench.{question}").main
         try:
@@ -67,7 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--scale", type=_sizes, default=(), help="larger stores to ask too: 5000000,20000000")
     parser.add_argument("--repeats", type=int, help="runs of what is measured as a whole (3; 1 with --quick)")
     parser.add_argument("--times", type=int, help="times that a short question is asked (200; 30 with --quick)")
-    parser.add_argument("--quick", action="store_true", help="smaller and once, without peers: about a minute")
+    parser.add_argument(
+        "--quick", action="store_true", help="smaller and once, without peers and stores: about a minute"
+    )
+    parser.add_argument(
+        "--stores", type=_stores, default=(), help="which ones to compare: lance,clickhouse; all of them"
+    )
     parser.add_argument("--no-peers", dest="peers", action="store_false", help="leave out Phoenix and MLflow")
     parser.add_argument("--anew", action="store_true", help="make what is in the cache anew")
     parser.add_argument("--keep", action="store_true", help="ask stores in the cache that another version made")
@@ -78,6 +90,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def _sizes(text: str) -> tuple[int, ...]:
     return tuple(int(size) for size in text.split(","))
+
+
+def _stores(text: str) -> tuple[str, ...]:
+    from bench.store_kinds import KINDS  # loads every driver
+
+    names = tuple(text.split(","))
+    if unknown := set(names) - set(KINDS):
+        raise argparse.ArgumentTypeError(f"no stores: {', '.join(sorted(unknown))}; there are {', '.join(KINDS)}")
+    return names
 
 
 if __name__ == "__main__":

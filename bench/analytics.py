@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import colonnade
-from bench import floors, measure, stores
+from bench import floors, kept, measure
 from bench.findings import Finding, Run, at_least, at_least_times, at_most
 from bench.reads import LIGHT, named
 from colonnade.engine.plan import Bucket, Measure, Scan, Summarize
@@ -43,7 +43,7 @@ CORE: Final = "rows/s a core"
 def main(run: Run) -> None:
     """The sizes in turn, then exports of light and of all columns."""
     for rows in run.sizes:
-        store, plain = stores.store(run, rows) / "agent", stores.plain_duckdb(run, rows)
+        store, plain = kept.store(run, rows) / "agent", kept.plain_duckdb(run, rows)
         with run.doing(f"asking about all of {named(rows)} spans"):
             seen, zoned = _both(run, "hourly", store, plain), _both(run, "zoned", store, plain)
             more = {what: measure.in_fresh(ours, what=what, store=str(store)) for what in ("sums", "usage")}
@@ -58,11 +58,11 @@ def main(run: Run) -> None:
             run.found(Finding("analytics", f"{name}, {named(rows)}", rate, CORE, detail=detail))
     _export(run, "light", run.rows, 0)
     if run.full:
-        _export(run, "all", run.full, stores.FULL_SIZE)
+        _export(run, "all", run.full, kept.FULL_SIZE)
 
 
 def _export(run: Run, what: str, rows: int, size: int) -> None:
-    store, plain = stores.store(run, rows, size) / "agent", stores.plain_duckdb(run, rows, size)
+    store, plain = kept.store(run, rows, size) / "agent", kept.plain_duckdb(run, rows, size)
     with run.doing(f"exporting {named(rows)} spans"):
         seen = _both(run, f"export_{what}", store, plain)
     what = f"export to Arrow, {what} columns, {named(rows)}"

@@ -111,6 +111,7 @@ class Run:
     scales: tuple[int, ...] = ()
     repeats: int = 3
     times: int = 200
+    stores: tuple[str, ...] = ()
     peers: bool = True
     peer_spans: int = 5_000
     anew: bool = False

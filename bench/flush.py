@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 import pyarrow as pa
 
 import colonnade
-from bench import measure, stores
+from bench import kept, measure
 from bench.findings import Finding, Run, at_most
 from colonnade.engine.plan import Put
 from colonnade.engine.stores.embedded.store import EmbeddedStore
@@ -51,8 +51,8 @@ def flushes(folder: str, durability: Durability, count: int, times: int) -> dict
     Runs in a process of its own. The plain file gets each batch as Arrow and nothing else: no checksum, no schema.
     """
     rows = min(20_000, count * (times + 1))
-    made = pa.Table.from_batches(stores.spans(rows, stores.FULL_SIZE))
-    others = pa.Table.from_batches(stores.spans(min(8_000, rows), stores.FULL_SIZE, seed=1))
+    made = pa.Table.from_batches(kept.spans(rows, kept.FULL_SIZE))
+    others = pa.Table.from_batches(kept.spans(min(8_000, rows), kept.FULL_SIZE, seed=1))
     records = decode(SPANS, others)
     place = Path(folder)
     place.mkdir()

@@ -10,7 +10,7 @@ from typing import Final
 import pyarrow as pa
 
 import colonnade
-from bench import measure, stores
+from bench import kept, measure
 from bench.findings import Finding, Run, at_most
 from bench.reads import named
 from bench.spans import START, light
@@ -23,12 +23,12 @@ PATIENCE: Final = 10.0
 
 def main(run: Run) -> None:
     """A writer and a reader over a store of the smallest size."""
-    copy = stores.clone(stores.store(run, run.sizes[0]), run.cache / "freshness.clone")
+    copy = kept.clone(kept.store(run, run.sizes[0]), run.cache / "freshness.clone")
     try:
         with run.doing("writing in one process and reading in another"):
             took = measure.in_fresh(seen, store=str(copy), times=run.times)
     finally:
-        stores.remove(copy)
+        kept.remove(copy)
     what = f"until another process sees a flush, over {named(run.sizes[0])}"
     run.found(Finding("freshness", f"{what}, p50", took["p50"], "ms", target=at_most(200), detail=took))
     run.found(Finding("freshness", f"{what}, p99", took["p99"], "ms", target=at_most(200), detail=took))

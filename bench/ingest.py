@@ -15,7 +15,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 import colonnade
-from bench import floors, measure, stores
+from bench import floors, kept, measure
 from bench.findings import Finding, Run, at_least_times
 from colonnade.engine.composite import Storage
 from colonnade.engine.plan import Put
@@ -38,7 +38,7 @@ def main(run: Run) -> None:
 
 def _sustained(run: Run) -> None:
     """From Arrow: ours, one plain DuckDB table, SQLite with indexes, a Parquet and an Arrow file."""
-    file = stores.arrow_file(run, run.full, stores.FULL_SIZE)
+    file = kept.arrow_file(run, run.full, kept.FULL_SIZE)
     writers = {
         "ours": from_arrow,
         "DuckDB": into_duckdb,
@@ -47,12 +47,12 @@ def _sustained(run: Run) -> None:
         "Arrow file": into_arrow,
     }
     seen: dict[str, list[dict[str, float]]] = {name: [] for name in writers}
-    with run.doing(f"writing {run.full:,} spans of {stores.FULL_SIZE:,} bytes at full speed, {run.repeats} times each"):
+    with run.doing(f"writing {run.full:,} spans of {kept.FULL_SIZE:,} bytes at full speed, {run.repeats} times each"):
         for _ in range(run.repeats):
             for name, write in writers.items():
                 seen[name].append(_into(run, write, file))
     rates = _rates(seen)
-    what = f"sustained from Arrow, {stores.FULL_SIZE / 1000:g} KB spans, sealed"
+    what = f"sustained from Arrow, {kept.FULL_SIZE / 1000:g} KB spans, sealed"
     for other, target in (("DuckDB", at_least_times(0.5)), ("SQLite", at_least_times(3)), ("Parquet", None)):
         run.found(Finding("ingest", what, rates["ours"][0], "spans/s", rates[other][0], other, target, {"runs": seen}))
         run.found(Finding("ingest", f"{what}, per CPU-second", rates["ours"][1], "spans", rates[other][1], other))
@@ -97,7 +97,7 @@ def from_arrow(file: str, path: str, batch: int = BATCH, rows: int | None = None
 
 def into_duckdb(file: str, path: str) -> dict[str, float]:
     """One bulk insert of the same."""
-    made = stores.read(Path(file))
+    made = kept.read(Path(file))
     with measure.spent() as took:
         floors.duckdb_insert(Path(path), made)
     return _result(path, made.num_rows, took, 0)
@@ -105,7 +105,7 @@ def into_duckdb(file: str, path: str) -> dict[str, float]:
 
 def into_parquet(file: str, path: str) -> dict[str, float]:
     """A Parquet file of the same."""
-    made = stores.read(Path(file))
+    made = kept.read(Path(file))
     with measure.spent() as took:
         floors.parquet(Path(path), made.to_batches())
     return _result(path, made.num_rows, took, 0)
@@ -113,7 +113,7 @@ def into_parquet(file: str, path: str) -> dict[str, float]:
 
 def into_arrow(file: str, path: str) -> dict[str, float]:
     """An uncompressed Arrow file of the same, in batches as large as our puts."""
-    made = stores.read(Path(file))
+    made = kept.read(Path(file))
     with measure.spent() as took, pa.ipc.new_file(path, SPANS.schema) as written:
         for start in range(0, made.num_rows, BATCH):
             written.write_table(made.slice(start, BATCH).combine_chunks())
@@ -137,7 +137,7 @@ def into_sqlite(file: str, path: str) -> dict[str, float]:
 
 def _from_python(run: Run) -> None:
     """From dicts and from SDK spans, against the Arrow path with as many rows in batches as large."""
-    file = stores.arrow_file(run, run.full, stores.FULL_SIZE)
+    file = kept.arrow_file(run, run.full, kept.FULL_SIZE)
     some = min(run.full, 61_440)
     paths = {
         "Arrow": from_arrow,
@@ -248,6 +248,6 @@ def _result(path: str, rows: int, took: measure.Spent, sealing: float) -> dict[s
 
 def _head(file: Path, batch: int, rows: int | None) -> Iterator[pa.Table]:
     """The first spans of a file, so many at a time."""
-    made = stores.read(file).slice(0, rows)
+    made = kept.read(file).slice(0, rows)
     for start in range(0, made.num_rows, batch):
         yield made.slice(start, batch)

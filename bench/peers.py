@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import colonnade
-from bench import measure, stores
+from bench import kept, measure
 from bench.findings import Finding, Run, Target, at_least_times
 from bench.ingest import EXPORTED, from_dicts, from_otel
 
@@ -34,9 +34,9 @@ def main(run: Run) -> None:
         run.skip("Phoenix and MLflow (--quick and --no-peers leave them out)")
         return
     most = max(run.peer_spans, min(run.full, SUSTAINED))
-    file = stores.arrow_file(run, most, stores.SMALL_SIZE)
+    file = kept.arrow_file(run, most, kept.SMALL_SIZE)
     ours: Ours = {}
-    with run.doing(f"writing {most:,} spans of {stores.SMALL_SIZE:,} bytes, then {run.peer_spans:,} as the peers get"):
+    with run.doing(f"writing {most:,} spans of {kept.SMALL_SIZE:,} bytes, then {run.peer_spans:,} as the peers get"):
         for name, write in {"dicts": from_dicts, "OpenTelemetry": from_otel}.items():
             for rows in (most, run.peer_spans):
                 place = run.scratch("peer-store")
@@ -100,7 +100,7 @@ def _report(run: Run, name: str, target: Target, ours: Ours, read: dict[str, flo
     for (source, rows), mine in ours.items():
         # As many as the peers get are few for us: what a seal costs anyway weighs more. That has no target.
         many = rows > seen["rows"]
-        what = f"{rows:,} spans of {stores.SMALL_SIZE / 1000:g} KB from {source}, sealed, per CPU-second"
+        what = f"{rows:,} spans of {kept.SMALL_SIZE / 1000:g} KB from {source}, sealed, per CPU-second"
         aim = target if many or len({each for _, each in ours}) == 1 else None
         run.found(Finding("peers", what, rows / mine["cpu"], "spans", rate, name, aim, {"ours": mine, name: seen}))
     same = ours["OpenTelemetry", seen["rows"]]
@@ -114,7 +114,7 @@ def _report(run: Run, name: str, target: Target, ours: Ours, read: dict[str, flo
 
 def read_traces(path: str, file: str, rows: int, times: int) -> dict[str, float]:
     """Whole traces, as the peers are asked for them. Runs in a process of its own."""
-    traces = stores.read(Path(file)).slice(0, rows).column("traceId").unique().to_pylist()
+    traces = kept.read(Path(file)).slice(0, rows).column("traceId").unique().to_pylist()
     with colonnade.open(path) as opened:
         (read,) = measure.turns(
             lambda turn: opened.observability.get_trace(trace_id=traces[turn * 37 % len(traces)]), times=times

@@ -17,7 +17,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 import colonnade
-from bench import floors, measure, stores
+from bench import floors, kept, measure
 from bench.cold import first_answer
 from bench.findings import Finding, Run, Target, at_most, at_most_times
 from bench.spans import START, light
@@ -76,22 +76,22 @@ QUESTIONS: Final = (
     ),
     Question(
         "latest 50 by a common name",
-        lambda store, asked: store.queries.spans(name=stores.COMMON).rows,
+        lambda store, asked: store.queries.spans(name=kept.COMMON).rows,
         f'WHERE "name" = ? {LATEST}',
-        lambda asked: (stores.COMMON,),
+        lambda asked: (kept.COMMON,),
     ),
     Question(
         "latest 50 by a rare name",
-        lambda store, asked: store.queries.spans(name=stores.RARE).rows,
+        lambda store, asked: store.queries.spans(name=kept.RARE).rows,
         f'WHERE "name" = ? {LATEST}',
-        lambda asked: (stores.RARE,),
+        lambda asked: (kept.RARE,),
         at_most(20),
     ),
     Question(
         "latest 50 by scope",
-        lambda store, asked: store.queries.spans(scope=stores.SCOPE).rows,
+        lambda store, asked: store.queries.spans(scope=kept.SCOPE).rows,
         f'WHERE "scope" = ? {LATEST}',
-        lambda asked: (stores.SCOPE,),
+        lambda asked: (kept.SCOPE,),
     ),
     Question("latest 50", lambda store, asked: store.queries.spans().rows, LATEST),
     Question(
@@ -128,8 +128,8 @@ def main(run: Run) -> None:
     """All sizes, smallest first; then fresh traces, whole ones, and the first answer of a new process."""
     first: dict[str, float] = {}
     for rows in run.sizes:
-        store, plain = stores.store(run, rows), stores.plain_duckdb(run, rows)
-        sqlite = stores.plain_sqlite(run, rows) if rows <= SQLITE_TO else None
+        store, plain = kept.store(run, rows), kept.plain_duckdb(run, rows)
+        sqlite = kept.plain_sqlite(run, rows) if rows <= SQLITE_TO else None
         with run.doing(f"asking a store of {named(rows)} spans"):
             there = {"store": str(store), "plain": str(plain), "sqlite": sqlite and str(sqlite)}
             took = measure.in_fresh(ask, **there, times=run.times)
@@ -139,8 +139,8 @@ def main(run: Run) -> None:
         _cold(run, rows, store)
     _fresh(run)
     if run.full:
-        store = stores.store(run, run.full, stores.FULL_SIZE)
-        plain = stores.plain_duckdb(run, run.full, stores.FULL_SIZE)
+        store = kept.store(run, run.full, kept.FULL_SIZE)
+        plain = kept.plain_duckdb(run, run.full, kept.FULL_SIZE)
         with run.doing("asking for traces with payloads"):
             took = measure.in_fresh(ask, store=str(store), plain=str(plain), sqlite=None, times=run.times, whole=True)
         _report(run, f"{WHOLE.what}, {named(run.full)} sealed", took[WHOLE.what], WHOLE.target)
@@ -170,7 +170,7 @@ def _grown(run: Run, rows: int, first: dict[str, float], took: dict[str, Summari
 def ask(store: str, plain: str, sqlite: str | None, times: int, whole: bool = False) -> dict[str, Summaries]:
     """Ask everything, all stores in turn. Runs in a process of its own."""
     warnings.filterwarnings("ignore", "Arrow output on a DB-API result")  # of fifty rows
-    asks: list[Any] = stores.asks(Path(store))
+    asks: list[Any] = kept.asks(Path(store))
     duck = floors.duckdb_file(Path(plain), read_only=True)
     lite = None if sqlite is None else floors.sqlite_file(Path(sqlite))
     took: dict[str, Summaries] = {}
@@ -215,12 +215,12 @@ def _compare(what: str, calls: Calls) -> None:
 
 
 def _fresh(run: Run) -> None:
-    copy = stores.clone(stores.store(run, run.rows), run.cache / "fresh.clone")
+    copy = kept.clone(kept.store(run, run.rows), run.cache / "fresh.clone")
     try:
         with run.doing("asking for traces that were just written"):
             took = measure.in_fresh(fresh, store=str(copy), rows=min(20_000, run.rows), times=run.times)
     finally:
-        stores.remove(copy)
+        kept.remove(copy)
     _report(run, f"get_trace, light columns, fresh, over {named(run.rows)}", {"ours": took["get_trace"]}, at_most(1))
     _report(run, f"latest 50 by a common name, fresh, over {named(run.rows)}", {"ours": took["latest"]}, at_most(10))
 
@@ -234,14 +234,14 @@ def fresh(store: str, rows: int, times: int) -> Summaries:
             opened.execute(Put(SPANS, made.slice(start, 100)))
         get, latest = measure.turns(
             lambda turn: opened.observability.get_trace_light(trace_id=traces[turn * 7919 % len(traces)]),
-            lambda turn: opened.queries.spans(name=stores.COMMON),
+            lambda turn: opened.queries.spans(name=kept.COMMON),
             times=times,
         )
     return {"get_trace": measure.summary(get), "latest": measure.summary(latest)}
 
 
 def _cold(run: Run, rows: int, store: Path) -> None:
-    trace = stores.asks(store)[0][0]
+    trace = kept.asks(store)[0][0]
     took: dict[bool, list[dict[str, float]]] = {True: [], False: []}
     with run.doing("opening it in new processes"):
         for _ in range(2 * run.repeats - 1):

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 import colonnade
-from bench import measure, stores
+from bench import kept, measure
 from bench.findings import Finding, Run, at_most
 from bench.ingest import BATCH
 from bench.reads import named
@@ -25,7 +25,7 @@ AT_ONCE: Final = 10_240
 def main(run: Run) -> None:
     """The most light spans of this run, and the full ones."""
     most = run.sizes[-1]
-    file = stores.arrow_file(run, run.full, stores.FULL_SIZE)
+    file = kept.arrow_file(run, run.full, kept.FULL_SIZE)
     for what, bound, how in (
         (f"{named(most)} light spans", 1.3, {"rows": most}),
         (f"{named(run.full)} spans of 3 KB", 2.0, {"rows": run.full, "file": str(file)}),
@@ -40,7 +40,7 @@ def main(run: Run) -> None:
 
 def ingest(store: str, rows: int, file: str | None = None) -> dict[str, Any]:
     """Put them as fast as they are accepted and have them sealed; see ``measure.in_fresh`` for the memory."""
-    batches = light(rows, batch=AT_ONCE) if file is None else stores.stream(Path(file))
+    batches = light(rows, batch=AT_ONCE) if file is None else kept.stream(Path(file))
     embedded = EmbeddedStore(Path(store))
     with colonnade.open(embedded) as opened, measure.spent() as took:
         for batch in batches:

@@ -1,197 +1,188 @@
-"""What is expensive to make, made once and kept in the cache: stores, plain files and spans as Arrow.
+"""The stores side by side: how fast spans come in, how long look-ups take, how much both grow, and what a span weighs.
 
-Everything is made under another name and renamed when it is whole. Beside each store lies what to ask of it: traces and
-parents that it has, spread over its time, so that whoever asks need not look for them.
+Of each there are two, one with a tenth of the spans, and beside each the same light spans in the plain driver alone,
+asked by its own best query: the floor. Look-ups are those that the schema has indexes for, of light columns; a trace
+has all of them.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import shutil
-from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-import pyarrow as pa
-from rich.progress import Progress
-
-import bench.spans
 import colonnade
-from bench import floors
-from bench.findings import Run
-from bench.spans import NAMES, SCOPES, full, light
-from colonnade.engine.plan import Put
-from colonnade.engine.stores import embedded
+from bench import kept, measure
+from bench.findings import Finding, Run, at_most_times
+from bench.reads import Summaries, named
+from bench.store_floors import Floor
+from bench.store_kinds import KINDS, Kind, fill
+from colonnade.engine.plan import Bucket, Measure, Summarize
 from colonnade.schemas import SPANS
 
-FULL_SIZE: Final = 3000
-SMALL_SIZE: Final = 1700
-"""Bytes of a full span as Arrow: as a model call with its conversation, and as a shorter one."""
-FLOORS: Final = (Path(bench.spans.__file__), Path(floors.__file__))
-ENGINE: Final = (FLOORS[0], *sorted(Path(embedded.__file__).parent.glob("*.py")))
-"""The code that decides what is in the cache: of plain files, and of stores."""
-ASKED: Final = 500
-HELD: Final = 2_048
-"""Rows in a batch of an Arrow file."""
-PUT: Final = 20_480
-"""Rows in a put where a store is only to be filled."""
+Asked = tuple[str, str, datetime, str]
+"""A trace, a span in it that has children, and when it was; a name that is rare in the store."""
+HOURLY: Final = Summarize(
+    SPANS,
+    by=("name", Bucket("startedAt", timedelta(hours=1))),
+    measures=(Measure("count"), Measure("p95", "outputTokens"), Measure("sum", "cost")),
+)
 
 
-def spans(rows: int, size: int = 0, seed: int = 0) -> Iterator[pa.RecordBatch]:
-    """The spans that everything here is made of: light ones, or full ones of a size."""
-    return full(rows, size=size, seed=seed) if size else light(rows, seed=seed)
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something that is asked: of ours by a call, of the floor by another."""
+
+    what: str
+    ours: Callable[[Any, Asked], Any]
+    floor: Callable[[Floor, Asked], Any]
+    lookup: bool = True
+    """Whether it has a target, and should hardly grow with the store."""
 
 
-def arrow_file(run: Run, rows: int, size: int) -> Path:
-    """The spans as an uncompressed Arrow file: read from there, making them costs a measurement nothing."""
-
-    def make(path: Path, told: Callable[[int], None]) -> None:
-        with pa.ipc.new_file(path, SPANS.schema) as file:
-            for batch in spans(rows, size):
-                for start in range(0, batch.num_rows, HELD):
-                    file.write_batch(batch.slice(start, HELD))
-                told(batch.num_rows)
-
-    return _cached(run, f"{_kind(size)}-{rows}.arrow", rows, make)
-
-
-def read(path: Path) -> pa.Table:
-    """The spans of an Arrow file, mapped into memory."""
-    with pa.memory_map(str(path)) as file:
-        return pa.ipc.open_file(file).read_all()
-
-
-def stream(path: Path) -> Iterator[pa.RecordBatch]:
-    """The spans of an Arrow file, a few at a time, read and let go: memory holds no more of it."""
-    with pa.OSFile(str(path)) as file:
-        held = pa.ipc.open_file(file)
-        for place in range(held.num_record_batches):
-            yield held.get_batch(place)
-
-
-def store(run: Run, rows: int, size: int = 0) -> Path:
-    """A folder with so many sealed spans, written through the public face."""
-
-    def make(path: Path, told: Callable[[int], None]) -> None:
-        asked: list[list[Any]] = []
-        path.mkdir()
-        with colonnade.open(path / "agent") as opened:
-            for batch in spans(rows, size):
-                _remember(asked, batch, rows)
-                for start in range(0, batch.num_rows, PUT):
-                    opened.execute(Put(SPANS, pa.Table.from_batches([batch.slice(start, PUT)])))
-                told(batch.num_rows)
-            opened.optimize()
-        (path / "asks.json").write_text(json.dumps(asked))
-
-    return _cached(run, f"{_kind(size)}-{rows}.store", rows, make)
-
-
-def _remember(asked: list[list[Any]], batch: pa.RecordBatch, rows: int) -> None:
-    children = batch.select(["traceId", "parentSpanId", "startedAt"])
-    children = children.filter(children.column("parentSpanId").is_valid())
-    step = max(1, rows // ASKED)
-    for place in range(0, children.num_rows, step):
-        trace, parent, moment = (column[place].as_py() for column in children.columns)
-        asked.append([trace, parent, moment.isoformat()])
+QUESTIONS: Final = (
+    Question(
+        "latest 50 by traceId",
+        lambda store, asked: store.queries.spans(trace_id=asked[0]).rows,
+        lambda floor, asked: floor.latest("traceId", asked[0]),
+    ),
+    Question(
+        "latest 50 by parentSpanId",
+        lambda store, asked: store.queries.spans(parent_span_id=asked[1]).rows,
+        lambda floor, asked: floor.latest("parentSpanId", asked[1]),
+    ),
+    Question(
+        "latest 50 by name",
+        lambda store, asked: store.queries.spans(name=kept.COMMON).rows,
+        lambda floor, asked: floor.latest("name", kept.COMMON),
+    ),
+    Question(
+        "latest 50 by a rare name",
+        lambda store, asked: store.queries.spans(name=asked[3]).rows,
+        lambda floor, asked: floor.latest("name", asked[3]),
+    ),
+    Question(
+        "latest 50 by scope",
+        lambda store, asked: store.queries.spans(scope=kept.SCOPE).rows,
+        lambda floor, asked: floor.latest("scope", kept.SCOPE),
+    ),
+    Question(
+        "get_trace",
+        lambda store, asked: store.observability.get_trace(trace_id=asked[0])["spans"],
+        lambda floor, asked: floor.trace(asked[0]),
+    ),
+    Question(
+        "latest 50 roots",
+        lambda store, asked: store.queries.roots().rows,
+        lambda floor, asked: floor.latest("parentSpanId", None),
+        lookup=False,
+    ),
+    Question(
+        "hourly p95 of tokens, and cost, by name",
+        lambda store, asked: store.execute(HOURLY),
+        lambda floor, asked: floor.hourly(),
+        lookup=False,
+    ),
+)
 
 
-def asks(path: Path) -> list[tuple[str, str, datetime]]:
-    """Of a store: traces, in each a span that has children, and when; in the order of time, known to be there."""
-    said = json.loads((path / "asks.json").read_text())
-    return [(trace, parent, datetime.fromisoformat(moment)) for trace, parent, moment in said]
+def main(run: Run) -> None:
+    """Each store that is asked for, at a tenth of its size and in full."""
+    sizes = sorted({max(1, run.rows // 10), run.rows})
+    for name in run.stores or KINDS:
+        kind = KINDS[name]
+        if kind.missing:
+            run.skip(f"{kind.title}: {' and '.join(kind.missing)} not installed")
+            continue
+        paths = [_filled(run, name, rows) for rows in sizes]
+        with run.doing(f"asking {kind.title} with {' and with '.join(map(named, sizes))} spans"):
+            took = measure.in_fresh(ask, name=name, paths=[str(path) for path in paths], times=run.times)
+        for place, rows in enumerate(sizes):
+            for question in QUESTIONS:
+                _report(run, kind, question, rows, took[question.what][place])
+        if len(sizes) > 1:
+            _grown(run, kind, sizes, took)
 
 
-COMMON: Final = NAMES[0]
-RARE: Final = NAMES[-2]
-"""One span in some five thousand has this name. (The last of the names stands for all that are rarer.)"""
-SCOPE: Final = SCOPES[3]
-
-
-def plain_duckdb(run: Run, rows: int, size: int = 0) -> Path:
-    """The same spans in one plain DuckDB file."""
-
-    def make(path: Path, told: Callable[[int], None]) -> None:
-        made = pa.RecordBatchReader.from_batches(SPANS.schema, _counted(spans(rows, size), told))
-        floors.duckdb_insert(path, made)
-
-    return _cached(run, f"{_kind(size)}-{rows}.duckdb", rows, make)
-
-
-def plain_sqlite(run: Run, rows: int, size: int = 0) -> Path:
-    """The same spans in one SQLite file with the indexes of the source documents."""
-
-    def make(path: Path, told: Callable[[int], None]) -> None:
-        connection = floors.sqlite_file(path)
-        for batch in _counted(spans(rows, size), told):
-            floors.sqlite_insert(connection, floors.sqlite_rows(batch))
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        connection.close()
-
-    return _cached(run, f"{_kind(size)}-{rows}.sqlite", rows, make)
-
-
-def clone(path: Path, to: Path) -> Path:
-    """A store that may be written to: segments never change, so they are shared; all else is copied."""
-    if to.exists():
-        shutil.rmtree(to)
-
-    def link(source: str, target: str) -> None:
-        if Path(source).parent.name == "segments":
-            os.link(source, target)
-        else:
-            shutil.copy2(source, target)
-
-    shutil.copytree(path / "agent", to, copy_function=link)
-    return to
-
-
-def _kind(size: int) -> str:
-    return f"full{size}" if size else "light"
-
-
-def _counted(batches: Iterator[pa.RecordBatch], told: Callable[[int], None]) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        yield batch
-        told(batch.num_rows)
-
-
-def _cached(run: Run, name: str, rows: int, make: Callable[[Path, Callable[[int], None]], None]) -> Path:
-    """What is in the cache by that name; made first where it is not there, or was made by another code than this."""
-    path, stamp = run.cache / name, run.cache / f"{name}.made-by"
-    code = _digest(ENGINE if path.suffix == ".store" else FLOORS)
-    if path.exists() and (name in run.made or (not run.anew and (run.keep or _read(stamp) == code))):
-        return path
-    run.made.add(name)
-    run.cache.mkdir(parents=True, exist_ok=True)
-    unfinished = run.cache / f".{os.getpid()}-{name}"
-    try:
-        with Progress(console=run.console, transient=True) as progress:
-            task = progress.add_task(f"making {name}", total=rows)
-            make(unfinished, lambda done: progress.advance(task, done))
-        remove(path)
-        unfinished.rename(path)
-        stamp.write_text(code)
-    finally:
-        for left in run.cache.glob(f".{os.getpid()}-{name}*"):
-            remove(left)
+def _filled(run: Run, name: str, rows: int) -> Path:
+    """A store with so many spans; what filling it took is told, also where that was done before. Floors: one write."""
+    kind, file = KINDS[name], kept.arrow_file(run, rows, 0)
+    path = kept.cached(
+        run, f"stores-{name}-{rows}", rows, lambda path, told: fill(kind, path, file, told), kind.sources
+    )
+    facts: dict[str, Any] = json.loads((path / "filled.json").read_text())
+    durable, upkeep, floor = (facts[part] for part in ("durable", "upkeep", "floor"))
+    driver, detail = kind.driver, {"rows": rows, **facts}
+    before = "" if facts["at"] >= run.begun.isoformat(timespec="seconds") else f" (of {facts['at'][:16]})"
+    what = f"{kind.title}: ingest, {named(rows)}{before}"
+    rate, other = rows / durable["wall"], rows / floor["wall"]
+    run.found(Finding("stores", what, rate, "spans/s", other, driver, detail=detail))
+    rate, other = rows / (durable["cpu"] + upkeep["cpu"]), rows / floor["cpu"]
+    run.found(Finding("stores", f"{what}, a CPU-second with upkeep", rate, "spans", other, driver, detail=detail))
+    ours, other = facts["bytes"] / rows, facts["floor_bytes"] / rows
+    run.found(Finding("stores", f"{kind.title}: bytes a span, {named(rows)}", ours, "B", other, kind.driver))
     return path
 
 
-def _digest(sources: Iterable[Path]) -> str:
-    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+def _report(run: Run, kind: Kind, question: Question, rows: int, took: Summaries) -> None:
+    what = f"{kind.title}: {question.what}, {named(rows)}"
+    target = kind.target if question.lookup else None
+    ours, floor = took["ours"]["p50"], took["floor"]["p50"]
+    run.found(Finding("stores", what, ours, "ms", floor, kind.driver, target, took))
 
 
-def _read(stamp: Path) -> str:
-    return stamp.read_text() if stamp.exists() else ""
+def _grown(run: Run, kind: Kind, sizes: list[int], took: dict[str, list[Summaries]]) -> None:
+    """How look-ups grow from the first size to the last.
+
+    Where the first takes a few milliseconds, most of them are spent on anything but finding rows: planning, the way to
+    a server and back.
+    """
+    least, most = named(sizes[0]), named(sizes[-1])
+    for question in QUESTIONS:
+        if question.lookup:
+            before, now = (took[question.what][place]["ours"] for place in (0, -1))
+            what, detail = f"{kind.title}: {question.what}, {most} against {least}", {"before": before, "now": now}
+            target, other = (at_most_times(2) if kind.target else None), before["p50"]
+            run.found(Finding("stores", what, now["p50"], "ms", other, f"at {least}", target, detail))
 
 
-def remove(path: Path) -> None:
-    """Take away a file or a folder, if it is there."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def ask(name: str, paths: list[str], times: int) -> dict[str, list[Summaries]]:
+    """Ask stores of several sizes and their floors, about another trace at every turn. Runs in a process of its own.
+
+    All take turns, so that a slow moment makes neither ours nor the larger one look worse.
+    """
+    took: dict[str, list[Summaries]] = {}
+    with ExitStack() as ends:
+        places = [ends.enter_context(KINDS[name].place(Path(path))) for path in paths]
+        clock = measure.clock_with(*(place.server for place in places if place.server))
+        asked = [
+            (ends.enter_context(colonnade.open(place.address)), place.floor, _asks(Path(path)))
+            for place, path in zip(places, paths, strict=True)
+        ]
+        for question in QUESTIONS:
+            calls = [call for each in asked for call in _calls(question, *each)]
+            counts = [len(call(3)) for call in calls]
+            if counts[::2] != counts[1::2]:
+                raise RuntimeError(f"{name}, {question.what}: the floor gives others than ours: {counts} rows")
+            seen = list(map(measure.summary, measure.turns(*calls, times=times, seconds=10, clock=clock)))
+            pairs = zip(seen[::2], seen[1::2], counts[::2], strict=True)
+            took[question.what] = [
+                {"ours": {**ours, "rows": rows}, "floor": {**floor, "rows": rows}} for ours, floor, rows in pairs
+            ]
+    return took
+
+
+def _asks(path: Path) -> list[Asked]:
+    rare = json.loads((path / "filled.json").read_text())["rare"]
+    return [(*each, rare) for each in kept.asks(path)]
+
+
+def _calls(question: Question, opened: Any, floor: Floor, asks: list[Asked]) -> tuple[Callable[[int], Any], ...]:
+    def asked(turn: int) -> Asked:
+        return asks[turn * 7919 % len(asks)]
+
+    return lambda turn: question.ours(opened, asked(turn)), lambda turn: question.floor(floor, asked(turn))

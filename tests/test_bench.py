@@ -19,6 +19,7 @@ QUESTIONS = (
     "resident",
     "freshness",
     "loading",
+    "stores",
 )
 
 
@@ -68,6 +69,41 @@ def test_what_is_left_out_is_said(ran: "tuple[str, dict[str, dict[str, object]]]
     printed, written = ran
     assert "skipped: Phoenix and MLflow" in printed
     assert written["run"]["skipped"]
+
+
+@pytest.mark.parametrize("store", ["lance", "clickhouse"])
+def test_a_store_is_asked_beside_its_floor_at_two_sizes(
+    ran: "tuple[str, dict[str, list[dict[str, object]]]]", store: str
+) -> None:
+    pytest.importorskip({"lance": "lance", "clickhouse": "clickhouse_connect"}[store])
+    if store == "clickhouse":
+        pytest.importorskip("chdb")
+    title = {"lance": "Lance", "clickhouse": "ClickHouse"}[store]
+    found = {str(each["what"]): each for each in ran[1]["findings"] if str(each["what"]).startswith(f"{title}: ")}
+    for what in ("latest 50 by traceId", "latest 50 by scope", "get_trace"):
+        for size in ("0.3k", "3k"):
+            asked = found[f"{title}: {what}, {size}"]
+            assert asked["target"] and asked["other"]
+            detail = asked["detail"]
+            assert isinstance(detail, dict) and detail["ours"]["cpu_p50"] > 0 and detail["floor"]["p50"] > 0
+        assert found[f"{title}: {what}, 3k against 0.3k"]["target"] == "<= 2x"
+    assert {f"{title}: ingest, 3k", f"{title}: bytes a span, 3k"} <= set(found)
+
+
+def test_some_stores_are_asked_for_by_name(pytestconfig: pytest.Config, tmp_path: Path) -> None:
+    asked = ("stores", "--stores", "folder", "--rows", "2000", "--times", "2")
+    done = _bench(pytestconfig.rootpath, tmp_path, *asked)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    written = json.loads((tmp_path / "results" / "bench.json").read_text())
+    assert {str(finding["what"]).split(":")[0] for finding in written["findings"]} == {"folder"}
+    again = _bench(pytestconfig.rootpath, tmp_path, *asked)
+    assert "(of 20" in again.stdout, "what filling it took is told also where it was in the cache"
+
+
+def test_unknown_stores_are_refused(pytestconfig: pytest.Config, tmp_path: Path) -> None:
+    done = _bench(pytestconfig.rootpath, tmp_path, "stores", "--stores", "lance,oracle")
+    assert done.returncode == 2
+    assert "no stores: oracle" in done.stderr
 
 
 def test_unknown_questions_are_refused(pytestconfig: pytest.Config, tmp_path: Path) -> None:

@@ -159,13 +159,39 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Any:
     "order", [(desc("startedAt"),), (asc("startedAt"),), (desc("name"),), (Order("endedAt", True),)]
 )
 @pytest.mark.parametrize(("limit", "offset"), [(1, 0), (10, 0), (7, 20), (3, 1990), (None, 3)])
+@pytest.mark.parametrize("few", [16, pages.FEW])
 def test_a_page_is_what_sorting_everything_gives(
-    many: Any, where: Filter, order: Any, limit: Any, offset: int, monkeypatch: pytest.MonkeyPatch
+    many: Any, where: Filter, order: Any, limit: Any, offset: int, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pages, "FEW", 16)
+    monkeypatch.setattr(pages, "FEW", few)
     everything = many.execute(Scan(SPANS))
     plan = Scan(SPANS, where, order, limit=limit, offset=offset, columns=("traceId", "spanId"))
     assert many.execute(plan).equals(fold.scan(plan, everything))
+
+
+@pytest.mark.parametrize(("limit", "offset"), [(10, 0), (5, 20), (100, 0), (70, 190)])
+@pytest.mark.parametrize("descending", [False, True])
+def test_pages_of_rows_that_began_at_the_same_moment(place: str, descending: bool, limit: int, offset: int) -> None:
+    """The first column of the order cuts nothing off then: the others have to be looked at."""
+    with opened(place) as store:
+        store.observability.batch_create_spans(records=spans(range(200), per_trace=200, apart=0.0))
+        order = (Order("startedAt", descending),)
+        plan = Scan(SPANS, Is("traceId", "=", "t0"), order, limit=limit, offset=offset, columns=("spanId",))
+        assert store.execute(plan).equals(fold.scan(plan, store.execute(Scan(SPANS))))
+
+
+def test_what_an_index_finds_is_taken_and_not_scanned(many: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[tuple[str, ...]] = []
+    whole = pages._read
+
+    def noted(dataset: Any, table: Any, where: Any, columns: Any, **options: Any) -> pa.Table:
+        read.append(columns)
+        return whole(dataset, table, where, columns, **options)
+
+    monkeypatch.setattr(pages, "_read", noted)
+    assert len(many.observability.get_trace(trace_id="t100")["spans"]) == 10
+    assert many.queries.spans(name="name3").rows.num_rows == 50
+    assert read == [(), ()], "addresses only, once for each"
 
 
 def test_a_newest_page_reads_no_more_rows_than_it_has_to(many: Any, monkeypatch: pytest.MonkeyPatch) -> None:

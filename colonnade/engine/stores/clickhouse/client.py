@@ -246,7 +246,8 @@ def _options(place: Place, node: int) -> dict[str, Any]:
 def _settings(request: Request, place: Place) -> dict[str, Any]:
     settings: dict[str, Any] = {"database": place.database} if request.database else {}
     if request.block is not None:
-        settings["max_block_size"] = request.block
+        # One merge of all parts, read from its end: several would begin in the middle as well, for nothing.
+        settings |= {"max_block_size": request.block, "max_final_threads": 1}
     if request.turn is not None:
         # Whoever shares the database shares the turns, whatever address or user they came with.
         settings |= _WRITING | {"query_id": f"colonnade:{place.database}.{request.turn}"}

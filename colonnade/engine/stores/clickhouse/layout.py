@@ -90,6 +90,8 @@ _FEW: Final = frozenset(
 """Text columns that hold few different values."""
 _GRANULE: Final = 1024
 """Rows that are read together at least: a trace, or a page, is some dozen rows with payloads of kilobytes."""
+_COMPRESSED: Final = 16_384
+"""Bytes that are compressed together at least: a look-up unpacks such a block of each of 46 columns for a few rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,8 @@ def create(table: Table, database: str, *, cluster: Cluster | None = None, ttl: 
     part += f"ORDER BY ({', '.join(map(CLICKHOUSE.ident, sort_key(table)))})"
     if ttl is not None:
         part += f"\nTTL {expiry(table, ttl)}"
-    part += f"\nSETTINGS index_granularity = {_GRANULE}, allow_experimental_replacing_merge_with_cleanup = 1"
+    part += f"\nSETTINGS index_granularity = {_GRANULE}, min_compress_block_size = {_COMPRESSED}"
+    part += ", allow_experimental_replacing_merge_with_cleanup = 1"
     comment = f"\nCOMMENT '{comment_of(cluster)}'"
     if cluster is None:
         return [part + comment]

@@ -1,10 +1,10 @@
 """Pages: the first rows of an order, without sorting a table.
 
-Rows are found by the columns of the order alone, cut, and only those of the page are read whole. Where the order begins
-with an indexed time, they are looked for in a stretch of time at the end where the page begins: one that should hold
-enough of them, if rows were spread evenly, and that is made longer or shorter until it holds the page and not much
-more. All that it takes is counting by indexes. What is outside the stretch comes later in the order, so the page is
-exact.
+Where an index finds few rows, it gives their addresses, and they are taken from there. Of more rows only the columns of
+the order are read, cut, and those of the page are read whole. Where the order begins with an indexed time, they are
+looked for in a stretch of time at the end where the page begins: one that should hold enough of them, if rows were
+spread evenly, and that is made longer or shorter until it holds the page and not much more. All that it takes is
+counting by indexes. What is outside the stretch comes later in the order, so the page is exact.
 """
 
 from __future__ import annotations
@@ -43,20 +43,50 @@ def page(dataset: lance.LanceDataset, plan: Scan) -> pa.Table:
     """The rows of an ordered scan."""
     if plan.limit == 0:
         return plan.schema.empty_table()
+    counts = _counts(plan.where, plan.table)
+    if counts and (few := _addresses(dataset, plan.table, plan.where)).num_rows <= FEW:
+        return _taken(dataset, plan, few)
     if plan.limit is None:
         return _whole(dataset, plan)
     wanted = plan.limit + plan.offset
-    counts = _counts(plan.where, plan.table)
     total = _count(dataset, plan.table, plan.where) if counts else dataset.count_rows()
     if total <= max(wanted, _WHOLE):
         return _whole(dataset, plan)
-    found = fold.cut(
-        plan.but(columns=(ADDRESS,)), _candidates(dataset, plan, wanted, total, plan.where if counts else TRUE)
-    )
-    if not found.num_rows:
-        return plan.schema.empty_table()
-    addresses = found.column(ADDRESS).to_pylist()
-    return dataset._take_rows(addresses, columns=list(plan.projection)).cast(plan.schema)
+    return _taken(dataset, plan, _candidates(dataset, plan, wanted, total, plan.where if counts else TRUE))
+
+
+def _addresses(dataset: lance.LanceDataset, table: Table, where: Filter) -> pa.Table:
+    """Where the rows are that pass, and nothing else of them; of more than a few, one more than a few."""
+    return _read(dataset, table, where, (), with_row_address=True, limit=FEW + 1)
+
+
+def _taken(dataset: lance.LanceDataset, plan: Scan, found: pa.Table) -> pa.Table:
+    """The page, of rows that pass by their addresses, and perhaps the columns of the order.
+
+    Taking rows from addresses costs what they are; a filtered scan prepares all columns of all fragments first.
+    """
+    first = plan.complete_order[0]
+    order = [term.column for term in plan.complete_order]
+    end = found.num_rows if plan.limit is None else plan.offset + plan.limit
+    if found.num_rows > max(end, _WHOLE) and not plan.table.columns[first.column].nullable:
+        # By the first column alone, which seldom leaves more than the page.
+        found = _with(dataset, found, [first.column])
+        values = found.column(first.column)
+        last = values.sort("descending" if first.descending else "ascending")[end - 1]
+        found = found.filter((pc.greater_equal if first.descending else pc.less_equal)(values, last))
+    if plan.limit is not None and found.num_rows > max(plan.limit, _WHOLE):
+        found = fold.cut(plan.but(columns=(ADDRESS,)), _with(dataset, found, order))
+        plan = plan.but(offset=0)
+    return fold.cut(plan, _with(dataset, found, [*plan.projection, *order])).cast(plan.schema)
+
+
+def _with(dataset: lance.LanceDataset, found: pa.Table, columns: list[str]) -> pa.Table:
+    """Rows with the columns that they lack, taken from their addresses."""
+    if lacking := [name for name in dict.fromkeys(columns) if name not in found.column_names]:
+        taken = dataset._take_rows(found.column(ADDRESS).to_pylist(), columns=lacking)
+        for name in lacking:
+            found = found.append_column(taken.schema.field(name), taken.column(name))
+    return found
 
 
 def _whole(dataset: lance.LanceDataset, plan: Scan) -> pa.Table:
@@ -86,7 +116,7 @@ def _counts(where: Filter, table: Table) -> bool:
 
 
 def _candidates(dataset: lance.LanceDataset, plan: Scan, wanted: int, total: int, counted: Filter) -> pa.Table:
-    """Rows among which the page is: the columns of the order, and addresses.
+    """Rows among which the page is: addresses and, where they are many, the columns of the order.
 
     ``total`` rows are ``counted``, the filter itself or one that lets all pass.
     """
@@ -114,7 +144,8 @@ def _candidates(dataset: lance.LanceDataset, plan: Scan, wanted: int, total: int
             width = max(width // _STEP, 2 * too_short)
             continue
         if rows >= wanted:
-            found = read(plan.where & stretch)
+            where = plan.where & stretch
+            found = read(where) if rows > FEW else _addresses(dataset, plan.table, where)
             if found.num_rows >= wanted:
                 return found
             evenly = False  # it is the filter that leaves few

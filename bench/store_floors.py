@@ -1,0 +1,179 @@
+"""The floors of ``stores``: the same spans in what each store is made of, asked by the plain driver's own best query.
+
+All are written in one go. None has to look for older copies of a row, or to give Python objects instead of Arrow.
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bench import floors
+from bench.analytics import HOUR
+from bench.reads import LATEST, LIGHT
+from colonnade.schemas import SPANS
+
+LIMIT: Final = 50
+_HOURLY: Final = f"""
+    SELECT name, {HOUR} AS hour, count(*) AS calls, quantile_cont("outputTokens", 0.95) AS p95, sum(cost) AS cost
+    FROM spans GROUP BY ALL ORDER BY ALL
+"""
+
+
+class Floor(Protocol):
+    """A table of spans without a library on top."""
+
+    def fill(self, rows: pa.Table) -> None:
+        """Write all rows, with what makes looking them up fast."""
+
+    def latest(self, column: str, value: str | None) -> pa.Table:
+        """The latest 50 with a value, light columns."""
+
+    def trace(self, trace: str) -> pa.Table:
+        """A trace, all columns, first started first."""
+
+    def hourly(self) -> pa.Table:
+        """How many spans, the exact p95 of output tokens, and the cost, by name and hour."""
+
+
+class PlainDuckDB:
+    """One plain DuckDB file, as ``floors`` has it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @cached_property
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        warnings.filterwarnings("ignore", "Arrow output on a DB-API result")  # of fifty rows
+        return floors.duckdb_file(self._path, read_only=True)
+
+    def fill(self, rows: pa.Table) -> None:
+        """One bulk insert."""
+        floors.duckdb_insert(self._path, rows)
+
+    def _ask(self, sql: str, *values: str | None) -> pa.Table:
+        return self._connection.execute(sql, values).to_arrow_table()
+
+    def latest(self, column: str, value: str | None) -> pa.Table:
+        """By zone maps, and late materialization."""
+        if value is None:
+            return self._ask(f'SELECT {LIGHT} FROM spans WHERE "{column}" IS NULL {LATEST}')
+        return self._ask(f'SELECT {LIGHT} FROM spans WHERE "{column}" = ? {LATEST}', value)
+
+    def trace(self, trace: str) -> pa.Table:
+        """By zone maps."""
+        return self._ask('SELECT * FROM spans WHERE "traceId" = ? ORDER BY "startedAt", "spanId"', trace)
+
+    def hourly(self) -> pa.Table:
+        """In one statement."""
+        return self._ask(_HOURLY)
+
+
+class PlainLance:
+    """One dataset with the scalar indexes that the Lance store has."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = str(path)
+
+    @cached_property
+    def _dataset(self) -> Any:
+        import lance
+
+        return lance.dataset(self._path)
+
+    def fill(self, rows: pa.Table) -> None:
+        """One write, then the indexes."""
+        import lance
+
+        from colonnade.engine.stores.lance.tables import indexes
+
+        made = lance.write_dataset(rows, self._path)
+        for column, kind in indexes(SPANS).items():
+            made.create_scalar_index(column, kind)
+
+    def latest(self, column: str, value: str | None) -> pa.Table:
+        """Ordered by the time alone, then taken: whole rows would be sorted, which takes seconds."""
+        from lance.dataset import ColumnOrdering
+
+        where = pc.field(column).is_null() if value is None else pc.field(column) == value
+        options: dict[str, Any] = {"columns": ["startedAt"], "filter": where, "with_row_id": True}
+        if SPANS.columns[column].identifier and value is not None:  # few rows: Arrow sorts them sooner than Lance
+            found = self._dataset.scanner(**options).to_table().sort_by([("startedAt", "descending")]).slice(0, LIMIT)
+        else:
+            newest = ColumnOrdering("startedAt", ascending=False)
+            found = self._dataset.scanner(**options, order_by=[newest], limit=LIMIT).to_table()
+        return self._take(found, SPANS.light)
+
+    def trace(self, trace: str) -> pa.Table:
+        """By its index; rows are taken, which is faster than reading them by the filter."""
+        found = self._dataset.scanner([], pc.field("traceId") == trace, with_row_id=True).to_table()
+        return self._take(found, SPANS.columns).sort_by([("startedAt", "ascending"), ("spanId", "ascending")])
+
+    def _take(self, found: pa.Table, columns: Any) -> pa.Table:
+        return self._dataset._take_rows(found.column("_rowid").to_pylist(), columns=list(columns))
+
+    def hourly(self) -> pa.Table:
+        """Read by Lance, added up by DuckDB: Lance itself has no exact quantiles."""
+        connection = duckdb.connect()
+        connection.execute("SET TimeZone = 'UTC'")
+        columns = ["name", "startedAt", "outputTokens", "cost"]
+        connection.register("spans", self._dataset.scanner(columns).to_reader())
+        return connection.sql(_HOURLY).to_arrow_table()
+
+
+class PlainClickHouse:
+    """A MergeTree ordered by time with Bloom filters, in a database of its own beside that of the store."""
+
+    database = "plain"
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
+
+    @cached_property
+    def _client(self) -> Any:
+        from clickhouse_connect import get_client
+
+        return get_client(**self._options, autogenerate_session_id=False)
+
+    def fill(self, rows: pa.Table) -> None:
+        """One insert. Granules are of the size that the store has, which is better for look-ups than the usual one."""
+        from colonnade.engine.stores.clickhouse.layout import plain_type
+
+        lines = []
+        for column in SPANS.columns.values():
+            kind = plain_type(column)
+            lines.append(f"`{column.name}` {f'LowCardinality({kind})' if column.name in ('name', 'scope') else kind}")
+        lines += [f"INDEX `by_{name}` `{name}` TYPE bloom_filter(0.001) GRANULARITY 1" for name in floors.INDEXED]
+        self._client.command(f"CREATE DATABASE {self.database}")
+        self._client.command(
+            f"CREATE TABLE {self.database}.spans ({', '.join(lines)}) ENGINE = MergeTree "
+            "ORDER BY (startedAt, traceId, spanId) SETTINGS index_granularity = 1024"
+        )
+        self._client.insert_arrow("spans", rows, database=self.database)
+
+    def _ask(self, sql: str, value: str | None = None, **settings: int) -> pa.Table:
+        return self._client.query_arrow(sql, {"value": value}, {"database": self.database, **settings})
+
+    def latest(self, column: str, value: str | None) -> pa.Table:
+        """Read from the end, in small blocks, and not ahead: what helps most, of what was tried."""
+        where = f'"{column}" IS NULL' if value is None else f'"{column}" = {{value:String}}'
+        sql = f"SELECT {LIGHT} FROM spans WHERE {where} {LATEST}"
+        return self._ask(sql, value, max_block_size=1024, read_in_order_use_buffering=0)
+
+    def trace(self, trace: str) -> pa.Table:
+        """By its Bloom filter."""
+        return self._ask("SELECT * FROM spans WHERE traceId = {value:String} ORDER BY startedAt, spanId", trace)
+
+    def hourly(self) -> pa.Table:
+        """In one statement."""
+        return self._ask(
+            "SELECT name, toStartOfHour(startedAt) AS hour, count() AS calls, "
+            "quantileExactInclusive(0.95)(outputTokens) AS p95, sum(cost) AS cost "
+            "FROM spans GROUP BY name, hour ORDER BY name, hour"
+        )

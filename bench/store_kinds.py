@@ -1,0 +1,177 @@
+"""The stores that ``stores`` compares: where each lies, what it is asked beside, and how it is filled."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+import bench.spans
+import colonnade
+from bench import kept, measure
+from bench.findings import Target, at_most
+from bench.store_floors import Floor, PlainClickHouse, PlainDuckDB, PlainLance
+from colonnade.engine import stores
+from colonnade.engine.plan import Put
+from colonnade.schemas import SPANS
+
+_ENGINE: Final = Path(stores.__path__[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A store and its floor, where they are in a folder of the cache."""
+
+    address: str
+    floor: Floor
+    sizes: Callable[[], tuple[int, int]]
+    """Bytes of both."""
+    settle: Callable[[Any], object] = lambda opened: opened.optimize()
+    """Brings an open store into the state in which its own upkeep leaves it after a while."""
+    server: int | None = None
+    """The process that answers, where it is another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of store."""
+
+    title: str
+    driver: str
+    """What its floor is made with."""
+    place: Callable[[Path], AbstractContextManager[Place]]
+    code: str
+    """Its modules, below ``colonnade/engine/stores``: when they change, what is in the cache is made anew."""
+    target: Target | None = None
+    """What its look-ups should take at most, in milliseconds."""
+    needs: Mapping[str, str] = field(default_factory=dict)
+    """Modules that it needs, and what installs them."""
+
+    @property
+    def missing(self) -> list[str]:
+        """What has to be installed first."""
+        return [package for module, package in self.needs.items() if find_spec(module) is None]
+
+    @property
+    def sources(self) -> list[Path]:
+        """The code that decides what is in the cache."""
+        here = Path(__file__)
+        spans = Path(bench.spans.__file__)
+        return [spans, here, here.with_name("store_floors.py"), *sorted(_ENGINE.glob(self.code))]
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[Place]:
+    yield _files(path / "agent", str(path / "agent"), PlainDuckDB(path / "floor"), path / "floor")
+
+
+@contextmanager
+def _duckdb(path: Path) -> Iterator[Place]:
+    file = path / "agent.duckdb"
+    yield _files(file, f"duckdb:///{file}", PlainDuckDB(path / "floor"), path / "floor")
+
+
+@contextmanager
+def _lance(path: Path) -> Iterator[Place]:
+    def settle(opened: Any) -> None:
+        import lance
+
+        opened.optimize()
+        # Upkeep deletes what is older than ten minutes: that much later.
+        lance.dataset(str(path / "agent" / "spans.lance")).cleanup_old_versions(older_than=timedelta(0))
+
+    floor = PlainLance(path / "floor")
+    yield _files(path / "agent", f"lancedb:///{path / 'agent'}", floor, path / "floor", settle=settle)
+
+
+def _files(ours: Path, address: str, floor: Floor, other: Path, **options: Any) -> Place:
+    def sizes() -> tuple[int, int]:
+        return measure.folder_bytes(ours), measure.folder_bytes(other)
+
+    return Place(address, floor, sizes, **options)
+
+
+@contextmanager
+def _clickhouse(path: Path) -> Iterator[Place]:
+    """A single server, of which the wheel of chdb-core is made. Parts stay as its own merges leave them."""
+    from tests.servers.clickhouse import served
+    from tests.servers.clickhouse_node import PASSWORD, USER
+
+    def held(database: str) -> int:
+        sql = f"SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = '{database}'"
+        return int(server.command(sql))
+
+    def rest(opened: Any = None) -> None:
+        while int(server.command("SELECT count() FROM system.merges")):
+            time.sleep(0.1)
+
+    def sizes() -> tuple[int, int]:
+        rest()
+        return held("agents"), held(PlainClickHouse.database)
+
+    with served(path / "server") as (server,):
+        options = {"host": "127.0.0.1", "port": server.http, "username": USER, "password": PASSWORD}
+        yield Place(
+            server.address("agents"),
+            PlainClickHouse(options),
+            sizes,
+            rest,
+            server.pid,
+        )
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "folder": Kind("folder", "DuckDB", _folder, "embedded/*.py"),
+    "duckdb": Kind("DuckDB file", "DuckDB", _duckdb, "duckdb*.py"),
+    "lance": Kind("Lance", "pylance", _lance, "lance/*.py", at_most(25), {"lance": "pylance"}),
+    "clickhouse": Kind(
+        "ClickHouse",
+        "clickhouse-connect",
+        _clickhouse,
+        "clickhouse/*.py",
+        at_most(60),
+        {"chdb": "chdb-core", "clickhouse_connect": "clickhouse-connect"},
+    ),
+}
+"""Not the store in memory: it looks at every row for every answer, and is there to be right."""
+
+
+RARE: Final = 200
+"""So many spans have a rare name, however large the store: as many to find, farther apart."""
+
+
+def fill(kind: Kind, path: Path, file: Path, told: Callable[[int], None]) -> None:
+    """Write the spans of an Arrow file into a new store, through the public face, and into its floor.
+
+    What it took is kept beside them: puts of 20,480 rows, each durable when it returns, the upkeep that is due after
+    them, and the floor. CPU is that of all processes.
+    """
+    path.mkdir()
+    made = kept.read(file)
+    asked: list[list[Any]] = []
+    with kind.place(path) as place:
+        with colonnade.open(place.address) as opened:
+            with measure.spent() as durable:
+                for start in range(0, made.num_rows, kept.PUT):
+                    part = made.slice(start, kept.PUT)
+                    opened.execute(Put(SPANS, part))
+                    told(part.num_rows)
+            with measure.spent() as upkeep:
+                place.settle(opened)
+        with measure.spent() as floor:
+            place.floor.fill(made)
+        ours, other = place.sizes()
+    for batch in made.to_batches():
+        kept.remember(asked, batch, made.num_rows)
+    (path / "asks.json").write_text(json.dumps(asked))
+    counts = sorted((each["counts"].as_py(), each["values"].as_py()) for each in made.column("name").value_counts())
+    facts: dict[str, Any] = {"durable": asdict(durable), "upkeep": asdict(upkeep), "floor": asdict(floor)}
+    facts |= {"bytes": ours, "floor_bytes": other, "at": datetime.now(UTC).isoformat(timespec="seconds")}
+    facts["rare"] = min(counts, key=lambda each: abs(each[0] - RARE))[1]
+    (path / "filled.json").write_text(json.dumps(facts))
