@@ -38,7 +38,7 @@ class LanceStore(Store):
     """Lance datasets below a root: a folder, or an object store with its options (which are never shown)."""
 
     abilities: ClassVar[Abilities] = Abilities(
-        compare_and_set=True, filters=True, order=True, aggregates=FUNCTIONS, delete=True
+        compare_and_set=True, filters=True, contains=True, order=True, aggregates=FUNCTIONS, delete=True
     )
 
     def __init__(
