@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import colonnade
+from colonnade.engine import searching
 from colonnade.engine.plan import TRUE, Contains, Delete, Filter, Is, OneOf, Put, Scan, Search
 from colonnade.engine.stores.lance import words
 from colonnade.schemas import RESOURCES, SPANS
@@ -60,7 +61,8 @@ def opened(folder: Path) -> Any:
 
 
 def dataset(store: Any) -> lance.LanceDataset:
-    return store.stores[0]._datasets.latest(SPANS)
+    found: lance.LanceDataset = store.stores[0]._datasets.latest(SPANS)
+    return found
 
 
 def search(*wanted: str, columns: tuple[str, ...] = ("input", "output"), where: Filter = TRUE, **more: Any) -> Search:
@@ -178,8 +180,8 @@ def test_words_in_many_rows_are_looked_for_without_the_index(
 
 
 def test_only_the_newest_of_many_are_ranked(tmp_path: Path, asked: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(words.searching, "DEPTH", 4)
-    monkeypatch.setattr(words.searching, "PAGE", 3)
+    monkeypatch.setattr(searching, "DEPTH", 4)
+    monkeypatch.setattr(searching, "PAGE", 3)
     texts = ["now now", *["now"] * 5]
     records = [span | {"startedAt": NOW + timedelta(seconds=at)} for at, span in enumerate(spans(texts))]
     with opened(tmp_path) as store:

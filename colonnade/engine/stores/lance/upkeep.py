@@ -21,7 +21,7 @@ from typing import Any, Final, Literal
 import lance
 
 from colonnade.engine.forking import survives_forks
-from colonnade.engine.stores.lance import words
+from colonnade.engine.stores.lance import vectors, words
 from colonnade.engine.stores.lance.commits import FRAGMENT_ROWS
 from colonnade.engine.stores.lance.tables import Datasets, indexes, is_overtaken
 from colonnade.engine.stores.lance.turns import Turns
@@ -125,7 +125,7 @@ class Upkeep:
 
     def _tidy(self, table: Table, *, writes: int, force: bool) -> Tidied:
         compacted = self._compact(table, force=force)
-        indexed = self._index(table, force=force)
+        indexed = max(self._index(table, force=force), self._follow(table, force=force))
         return Tidied(compacted, indexed, self._clean(table, writes))
 
     def _compact(self, table: Table, *, force: bool) -> int:
@@ -186,6 +186,15 @@ class Upkeep:
                 if not is_overtaken(error):
                     raise  # otherwise somebody else has marked them
         return most
+
+    def _follow(self, table: Table, *, force: bool) -> int:
+        """Have the companions for vectors take over what they do not know."""
+        try:
+            return vectors.follow(self._datasets, table, least=1 if force else UNINDEXED, kept=KEPT)
+        except OSError as error:
+            if not is_overtaken(error):
+                raise
+            return 0  # another time
 
     def _clean(self, table: Table, writes: int) -> int:
         """Delete old versions, once in so many writes, whoever makes them: processes may come and go."""
