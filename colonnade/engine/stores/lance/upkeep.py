@@ -161,6 +161,8 @@ class Upkeep:
         wanted: list[tuple[str, Kind]] = [*indexes(table).items(), *((name, WORDS) for name in words.indexed(table))]
         most = 0
         for column, kind in wanted:
+            if self._stopped.is_set() and not force:
+                return most  # who closes the store waits for one index and not for all
             index = known.get((column, kind == WORDS))
             covered = {each for part in index.segments for each in part.fragment_ids} if index else set()
             rows = sum(count for number, count in fragments.items() if number not in covered)

@@ -103,7 +103,8 @@ def _proposed(
         if proposed.num_rows < ask:
             return None
         found = _rows(dataset, plan, proposed)
-        if neighbours.compared(plan, found).num_rows >= plan.k:
+        fits = pc.equal(pc.list_value_length(found.column(plan.column)), len(plan.vector))
+        if (pc.sum(fits).as_py() or 0) >= plan.k:
             return pa.concat_tables([found, *_others(dataset, plan, unknown, found)])
         ask *= 4
     return None
