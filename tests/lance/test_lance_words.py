@@ -172,11 +172,28 @@ def test_words_in_many_rows_are_looked_for_without_the_index(
 ) -> None:
     monkeypatch.setattr(words, "MANY", 3)
     with opened(tmp_path) as store:
-        store.observability.batch_create_spans(records=spans(["now"] * 4 + ["then"] * 3))
+        store.observability.batch_create_spans(
+            records=spans([*["soon"] * 4, *["then"] * 4, "soon then", *["there"] * 3])
+        )
         store.optimize()
-        assert compared(store, search("now")).num_rows == 4
-        assert compared(store, search("then")).num_rows == 3
-        assert asked == [False, True]
+        for wanted, found, helped in (
+            (["soon"], 5, False),
+            (["there"], 3, True),
+            (["soon", "then"], 1, True),
+            (["soon", "there"], 0, True),
+        ):
+            assert compared(store, search(*wanted)).num_rows == found
+            assert asked.pop() == helped
+        for wanted, found, helped in ((["there", "then"], 8, False), (["there", "none"], 3, True)):
+            assert compared(store, search(*wanted, some=True)).num_rows == found
+            assert asked.pop() == helped
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(words, "_MANY_OF_ONE", 1)
+            assert compared(store, search("then", "soon")).num_rows == 1
+            assert not asked.pop()
+        store.execute(Delete(SPANS, OneOf("spanId", ("s0000", "s0001"))))
+        assert compared(store, search("soon")).num_rows == 3
+        assert asked == [True]
 
 
 def test_only_the_newest_of_many_are_ranked(tmp_path: Path, asked: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:

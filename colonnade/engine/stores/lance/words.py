@@ -22,7 +22,7 @@ from typing import Any, Final
 import lance
 import pyarrow as pa
 import pyarrow.compute as pc
-from lance.query import BooleanQuery, FullTextQuery, MatchQuery, Occur
+from lance.query import MatchQuery
 
 from colonnade.engine import fold, searching
 from colonnade.engine.normalize import named_columns
@@ -45,6 +45,8 @@ OPTIONS: Final[Mapping[str, Any]] = {
 """How Lance is to cut texts: as we do, as far as it can."""
 MANY: Final = 4 * searching.DEPTH
 """Where more rows may hold the words, looking through the newest ones is sooner done."""
+_MANY_OF_ONE: Final = 8
+"""Of words that must all be there, each may be in so many times ``MANY`` rows."""
 UNKNOWN: Final = 131_072
 """So many rows are looked through besides asking the index; if it knows more rows not, it is not asked."""
 _ODD: Final = 256
@@ -94,11 +96,8 @@ def _candidates(dataset: lance.LanceDataset, plan: Search) -> pa.Array | None:
     unknown = [each for number, each in fragments.items() if number not in known]
     if not known or sum(each.count_rows() for each in unknown) > UNKNOWN:
         return None
-    scanner = dataset.scanner(
-        columns=["_score"], full_text_query=_query(plan), fast_search=True, with_row_address=True, limit=None
-    )
-    found = scanner.to_table().column(ADDRESS)
-    if len(found) > MANY:
+    found = _indexed(dataset, plan)
+    if found is None:
         return None
     places = pc.shift_right(found, pa.scalar(32, found.type))
     parts = [found.filter(pc.is_in(places, value_set=pa.array(known, found.type)))]
@@ -108,17 +107,50 @@ def _candidates(dataset: lance.LanceDataset, plan: Search) -> pa.Array | None:
     if unknown:
         where = expression(plan.where & searching.holding(plan), plan.table)
         through = dataset.scanner(columns=[plan.table.key[0]], filter=where, fragments=unknown, with_row_address=True)
-        parts.append(through.to_table().column(ADDRESS))
-    return pa.chunked_array([chunk for part in parts for chunk in part.chunks], found.type).unique()
+        parts += through.to_table().column(ADDRESS).chunks
+    return pa.concat_arrays(parts).unique()
 
 
-def _alive(dataset: lance.LanceDataset, numbers: set[int], addresses: pa.Array) -> pa.ChunkedArray:
+def _indexed(dataset: lance.LanceDataset, plan: Search) -> pa.Array | None:
+    """The addresses of rows that hold the words, as the index has them; ``None`` where they would be too many.
+
+    What must hold all words is among what holds one of them. Words that are in more rows than are worth a look are left
+    out, and only where all are so, they are asked for once more, and what holds all of them is counted.
+    """
+    for most in (MANY,) if plan.some or len(plan.words) == 1 else (MANY, _MANY_OF_ONE * MANY):
+        each = [_holding_one(dataset, plan, word, most) for word in plan.words]
+        few = [found for found in each if found is not None]
+        if plan.some:
+            found = pa.concat_arrays(few).unique() if len(few) == len(each) else None
+        else:
+            found = reduce(lambda left, right: left.filter(pc.is_in(left, value_set=right)), few) if few else None
+        if found is not None:
+            return found if len(found) <= MANY else None
+    return None
+
+
+def _holding_one(dataset: lance.LanceDataset, plan: Search, word: str, most: int) -> pa.Array | None:
+    """The addresses of rows that hold a word; ``None`` where there are more than ``most`` in one column."""
+    parts = []
+    for name in plan.columns:
+        query = MatchQuery(_spellings(plan.table, name, word), name)
+        scanner = dataset.scanner(
+            columns=["_score"], full_text_query=query, fast_search=True, with_row_address=True, limit=most + 1
+        )
+        found = scanner.to_table().column(ADDRESS)
+        if len(found) > most:
+            return None
+        parts += found.chunks
+    return pa.chunked_array(parts, pa.uint64()).unique()
+
+
+def _alive(dataset: lance.LanceDataset, numbers: set[int], addresses: pa.Array) -> pa.Array:
     """Those of some addresses at which there still are rows."""
     fragments = [each for each in dataset.get_fragments() if each.fragment_id in numbers]
     if all(not each.num_deletions for each in fragments):
-        return pa.chunked_array([addresses])
+        return addresses
     there = dataset.scanner(columns=[], fragments=fragments, with_row_address=True).to_table().column(ADDRESS)
-    return pa.chunked_array([addresses.filter(pc.is_in(addresses, value_set=there.combine_chunks()))])
+    return addresses.filter(pc.is_in(addresses, value_set=there.combine_chunks()))
 
 
 def _known(dataset: lance.LanceDataset, columns: Sequence[str]) -> set[int]:
@@ -131,19 +163,6 @@ def _known(dataset: lance.LanceDataset, columns: Sequence[str]) -> set[int]:
                 return set()  # somebody else's, which cuts words in its own way, and might be asked instead
             found[column] = {number for part in index.segments for number in part.fragment_ids}
     return reduce(set.__and__, (found.get(column, set()) for column in columns))
-
-
-def _query(plan: Search) -> FullTextQuery:
-    """All of the words, or some, each in any of the columns."""
-    each = [
-        _joined(Occur.SHOULD, [MatchQuery(_spellings(plan.table, name, word), name) for name in plan.columns])
-        for word in plan.words
-    ]
-    return _joined(Occur.SHOULD if plan.some else Occur.MUST, each)
-
-
-def _joined(occur: Occur, queries: list[FullTextQuery]) -> FullTextQuery:
-    return queries[0] if len(queries) == 1 else BooleanQuery([(occur, query) for query in queries])
 
 
 def _spellings(table: Table, column: str, word: str) -> str:
