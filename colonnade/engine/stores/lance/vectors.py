@@ -121,9 +121,9 @@ def _others(
 
 def follow(datasets: Datasets, table: Table, *, least: int, kept: timedelta) -> int:
     """Have companions take over what a table has and they have not, at least so many rows; how many."""
-    dataset, taken = datasets.changing(table), 0
     if column_of(table) is None:
         return 0
+    dataset, taken = datasets.changing(table), 0
     for size in {*companions(dataset), *_sizes(dataset, table, least)}:
         companion = datasets.companion(table, size)
         unheard = _unheard(companion, dataset)
