@@ -11,7 +11,7 @@ from colonnade.engine.dialect import DUCKDB
 from colonnade.engine.plan import TRUE, Nearest, Summarize
 from colonnade.engine.relational import Renderer, Statement
 from colonnade.engine.running import Query
-from colonnade.engine.stores.duckdb_database import Read, Rows, over_arrow
+from colonnade.engine.stores.duckdb_database import MEMORY, Read, Rows, over_arrow
 from colonnade.schemas import TABLES
 from colonnade.schemas.table import Table
 
@@ -30,8 +30,10 @@ def nearest(plan: Nearest, read: Read) -> pa.Table:
 
 
 def _answer(statement: Statement, table: Table, read: Read) -> pa.Table:
-    query = Query(statement.sql, list(statement.parameters), {table: ()})
-    schemas = {each.name: each.schema for each in TABLES.values()}
+    # The database that all such queries share knows our tables only; one of somebody's own gets a database of its own.
+    memory = None if table.name in TABLES else MEMORY
+    query = Query(statement.sql, list(statement.parameters), {table: ()}, memory)
+    schemas = {each.name: each.schema for each in (*TABLES.values(), table)}
     engine = over_arrow(query, schemas, {table.name: Rows(table.schema, read)})
     try:
         engine.bind()
