@@ -32,8 +32,8 @@ MOST: Final = 10_000
 """More candidates than so many are not asked for: comparing all is as fast."""
 _PARTITION: Final = 4_096
 """Vectors in a partition of the index, about."""
-_PROBES: Final = 24
-"""So many partitions are looked at, or an eighth of them, whichever is more."""
+_PROBES: Final = 48
+"""So many partitions are looked at, or a third of them, whichever is more."""
 _REFINED: Final = 4
 """Of so many times the candidates the whole vectors are compared, since those in the index are rounded to bytes."""
 _STALE: Final = 0.1
@@ -95,7 +95,7 @@ def _proposed(
     unknown = [each for each in dataset.get_fragments() if _file(each) not in files]
     if sum(each.count_rows() for each in unknown) > FEW:
         return None
-    probes = max(_PROBES, companion.count_rows() // _PARTITION // 8)
+    probes = max(_PROBES, companion.count_rows() // _PARTITION // 3)
     near = {"column": _VECTOR, "q": pa.array(plan.vector, pa.float32()), "nprobes": probes, "refine_factor": _REFINED}
     ask = int(2 * spread * plan.k)
     while ask <= MOST:
