@@ -97,6 +97,28 @@ def test_many_vectors_are_looked_up_in_a_companion(tmp_path: Path, asked: list[b
         assert asked == [True, True, False]
 
 
+def test_vectors_of_zeros_are_at_right_angles(tmp_path: Path, asked: list[bool]) -> None:
+    with opened(tmp_path) as store:
+        put(store, [each | {"embedding": [0.0] * 8} for each in rows(range(150))])
+        store.optimize()
+        assert companions(table(store)) == (8,)
+        compared(store, near([1.0] + [0.0] * 7))
+        put(store, [each | {"embedding": [-1.0, *each["embedding"][1:]]} for each in rows(range(150, 300))])
+        store.optimize()
+        assert compared(store, near([1.0] + [0.0] * 7))[0]["id"] == "m8-0000"
+        assert asked == [False, False]
+
+
+@pytest.mark.parametrize("length", [1e-30, 1e30])
+def test_only_the_direction_of_a_vector_counts(tmp_path: Path, asked: list[bool], length: float) -> None:
+    first = [each | {"embedding": [length * number for number in each["embedding"]]} for each in rows(range(300))]
+    with opened(tmp_path) as store:
+        put(store, first)
+        store.optimize()
+        assert compared(store, near(first[7]["embedding"]))[0]["id"] == "m8-0007"
+        assert asked == [True]
+
+
 def test_what_changes_is_seen_at_once(tmp_path: Path, asked: list[bool]) -> None:
     first = rows(range(300))
     vector = first[7]["embedding"]

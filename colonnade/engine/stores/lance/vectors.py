@@ -8,6 +8,7 @@ yet is known by files, which never change: it lists those whose vectors it has, 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -36,6 +37,8 @@ _PROBES: Final = 48
 """So many partitions are looked at, or a third of them, whichever is more."""
 _REFINED: Final = 4
 """Of so many times the candidates the whole vectors are compared, since those in the index are rounded to bytes."""
+_RIGHT_ANGLE: Final = 0.999
+"""The distance of what is not near at all, a little rounded."""
 _STALE: Final = 0.1
 """The part of a companion's rows that may be out of date before they are deleted."""
 _GROWN: Final = 4
@@ -46,7 +49,7 @@ _INDEX: Final = "vector_idx"
 _FILE: Final = "colonnade.file."
 _TRAINED: Final = "colonnade.trained"
 _LOOKED: Final = "colonnade.vectors"
-_BATCH: Final = 8_192
+_BATCH: Final = 2_048
 
 
 def column_of(table: Table) -> str | None:
@@ -96,11 +99,14 @@ def _proposed(
     if sum(each.count_rows() for each in unknown) > FEW:
         return None
     probes = max(_PROBES, companion.count_rows() // _PARTITION // 3)
-    near = {"column": _VECTOR, "q": pa.array(plan.vector, pa.float32()), "nprobes": probes, "refine_factor": _REFINED}
+    length = math.hypot(*plan.vector)
+    wanted = pa.array([number / length for number in plan.vector], pa.float32())
+    near = {"column": _VECTOR, "q": wanted, "nprobes": probes, "refine_factor": _REFINED}
     ask = int(2 * spread * plan.k)
     while ask <= MOST:
         proposed = companion.scanner(columns=[plan.table.key[0], "_distance"], nearest={**near, "k": ask}).to_table()
-        if proposed.num_rows < ask:
+        # At a right angle and beyond are those vectors of zeros too that it does not know of.
+        if proposed.num_rows < ask or proposed.column("_distance")[-1].as_py() >= _RIGHT_ANGLE:
             return None
         found = _rows(dataset, plan, proposed)
         fits = pc.equal(pc.list_value_length(found.column(plan.column)), len(plan.vector))
@@ -174,9 +180,14 @@ class _Companion:
         column = str(column_of(self._table))
         for batch in dataset.scanner(columns=[self._key, column], fragments=some, batch_size=_BATCH).to_batches():
             fits = batch.filter(pc.equal(pc.list_value_length(batch.column(column)), self._size))
-            flat = fits.column(column).flatten().cast(pa.float32())
+            numbers = fits.column(column).flatten().to_numpy().reshape(-1, self._size).astype("float64")
+            lengths = (numbers * numbers).sum(axis=1) ** 0.5
+            # Vectors of zeros have no direction, so Lance cannot place them. All others are made as long as one, since
+            # very short and very long ones are zeros and infinities to it.
+            directed = lengths > 0
+            flat = pa.array((numbers[directed] / lengths[directed][:, None]).astype("float32").ravel())
             vectors = pa.FixedSizeListArray.from_arrays(flat, self._size)
-            yield pa.record_batch([fits.column(self._key), vectors], schema)
+            yield pa.record_batch([fits.column(self._key).filter(pa.array(directed)), vectors], schema)
 
     def _without_stale(self, companion: lance.LanceDataset, dataset: lance.LanceDataset) -> lance.LanceDataset:
         """Without rows that the table has no more; made anew where they are many."""
