@@ -170,7 +170,8 @@ def _perform(plan: Plan, route: Route) -> Native:
             from colonnade.engine import searching
 
             if rest == TRUE and store.abilities.search:
-                return (yield from searching.native(replace(plan, where=pushed), store))
+                native = replace(plan, where=pushed)
+                return (yield from searching.native(native, store, lambda inner: _perform(inner, route)))
             whole = replace(plan, where=pushed & rest)
             return (yield from searching.scanned(whole, store.abilities, lambda inner: _perform(inner, route)))
 

@@ -81,7 +81,7 @@ def needed(plan: Search) -> tuple[str, ...]:
 def scanned(plan: Search, abilities: Abilities, perform: Callable[[Scan | Summarize], Native]) -> Native:
     """Search by scans: of pages where the store gives them in order, else of all rows at once."""
     table = plan.table
-    where = plan.where & _holding(plan) if abilities.contains else plan.where
+    where = plan.where & holding(plan) if abilities.contains else plan.where
     scan = newest(plan)
     if not abilities.order:
         found = yield from perform(scan.but(where=where, order=(), limit=None))
@@ -146,7 +146,7 @@ def _beyond(order: tuple[Order, ...], page: pa.Table) -> Filter:
     return Is(order[0].column, "<=", moment) & after(order, (moment, *key))
 
 
-def native(plan: Search, store: Any) -> Native:
+def native(plan: Search, store: Any, perform: Callable[[Scan | Summarize], Native]) -> Native:
     """Search by the store's own index: more rows than are asked for, until enough of them are the right ones."""
     if store.newest_first:
 
@@ -157,13 +157,32 @@ def native(plan: Search, store: Any) -> Native:
     ask = max(100, 4 * plan.limit)
     while True:
         given = yield store, replace(plan, limit=ask)
+        if given is None:
+            return (yield from scanned(plan, store.abilities, perform))
         found = _rank(plan, given, DEPTH)
         if given.num_rows < ask or len(found) >= plan.limit or ask >= DEPTH:
             return _answer(plan, found)
         ask *= 4
 
 
-def _holding(plan: Search) -> Filter:
+def chosen(plan: Search, pages: Iterable[pa.Table]) -> pa.Table:
+    """The best of rows that may hold the words, which are given by pages, newest first: what a store proposes."""
+    best: list[Ranked] = []
+    rows, known = pa.schema([plan.table.schema.field(name) for name in needed(plan)]).empty_table(), 0
+    for page in pages:
+        found = _rank(plan, page, DEPTH - known)
+        known += len(found)
+        best = _best(plan, (*best, *found))
+        rows = pa.concat_tables([rows, page.select(rows.column_names)])
+        kept = {each.key for each in best}
+        keys = zip(*(rows.column(name).to_pylist() for name in plan.table.key), strict=True)
+        rows = rows.filter(pa.array([key in kept for key in keys], pa.bool_()))
+        if known == DEPTH:
+            break
+    return rows
+
+
+def holding(plan: Search) -> Filter:
     """What every row that holds the words as words fulfils: it has them as texts."""
     parts = tuple(Or(tuple(Contains(name, word) for name in plan.columns)) for word in plan.words)
     return Or(parts) if plan.some else And(parts)

@@ -89,12 +89,12 @@ class Store:
         """
         raise Unsupported(f"{self} does not compare vectors")
 
-    def search(self, plan: Search) -> pa.Table:
+    def search(self, plan: Search) -> pa.Table | None:
         """The ``searching.needed`` columns of rows that hold the words, best first, ``limit`` at most.
 
         They are looked at and ranked again above the store. So rows too many do no harm; but all rows are given, where
         they are fewer than ``limit``. A store that cannot rank gives them ``newest_first``, and is asked for all, page
-        by page.
+        by page. ``None`` where its index is no help with this plan, which is answered by scans.
         """
         raise Unsupported(f"{self} does not search")
 

@@ -108,9 +108,6 @@ EXCUSES: Final[Mapping[str, Mapping[str, Excuse]]] = {
             *("json_equal", "json_has"),
         ),
         "semijoin": Excuse("notimpl", "The inner scan is answered first and its values become a one-of."),
-        "contains": _SCANNED,
-        "nearest": _NOT_ASKED,
-        "search": _NOT_ASKED,
         "patch": Excuse(
             "never", "Nothing is changed in place: an update is a later copy, which is what scan and put make of it."
         ),

@@ -25,7 +25,7 @@ from colonnade.testing.strategies import crowd
 
 ABLE = MemoryStore.abilities
 FEW = settings(
-    max_examples=150,
+    max_examples=600,
     stateful_step_count=STEPS,
     deadline=None,
     database=None,

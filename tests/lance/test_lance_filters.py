@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import colonnade
-from colonnade.engine.plan import TRUE, And, Delete, Filter, Is, Not, Null, OneOf, Or, Put, Scan
+from colonnade.engine.plan import TRUE, And, Contains, Delete, Filter, Is, Not, Null, OneOf, Or, Put, Scan
 from colonnade.engine.stores.lance.filters import between
 from colonnade.schemas import SPANS, THREADS
 from colonnade.schemas.records import encode
+from colonnade.schemas.words import lower
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOSTILE = (
@@ -133,3 +134,43 @@ def test_zeros_are_one_number_whatever_their_sign(store: Any) -> None:
         (OneOf("cost", (-0.0,)), {"0.0", "-0.0"}),
     ):
         assert set(store.execute(Scan(SPANS, where, columns=("spanId",))).column("spanId").to_pylist()) == expected
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_a_hostile_text_is_found_where_it_is(store: Any, text: str) -> None:
+    expected = sorted(each for each in HOSTILE if lower(text) in lower(each))
+    assert _found(store, Contains("title", text)) == expected
+    assert _found(store, Contains("title", text) & OneOf("id", HOSTILE)) == expected
+    assert _found(store, Not(Contains("title", text))) == sorted({*HOSTILE} - {*expected})
+
+
+@given(text=ids)
+def test_any_text_is_found_where_it_is(store: Any, text: str) -> None:
+    assert _found(store, Contains("title", text)) == sorted(each for each in HOSTILE if lower(text) in lower(each))
+
+
+def test_a_filter_that_looks_into_texts_may_list_thousands_of_keys(store: Any) -> None:
+    pairs = Or(tuple(Is("id", "=", f"'{number}") & Is("resourceId", "!=", "--") for number in range(5_000)))
+    many = OneOf("id", tuple(f"'{number}" for number in range(20_000)))
+    assert _found(store, (pairs | many | Is("id", "=", "é")) & Contains("title", "É")) == ["é"]
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        Is("cost", "=", 0.1),
+        Is("cost", ">", -1e300),
+        Is("inputTokens", "=", 2**62),
+        Is("startedAt", "=", NOW),
+        Is("startedAt", ">=", NOW - timedelta(microseconds=1)) & Is("startedAt", "<", LATER),
+        Null("endedAt"),
+        Not(OneOf("spanType", ("a", "b"))) | Null("spanType"),
+    ],
+    ids=str,
+)
+def test_values_are_the_same_beside_a_text(store: Any, where: Filter) -> None:
+    span = {"traceId": "values", "spanId": "1", "name": "O'Hara", "startedAt": NOW, "cost": 0.1, "inputTokens": 2**62}
+    store.observability.batch_create_spans(records=[span])
+    for each in (where, where & Contains("name", "o'h")):
+        found = store.execute(Scan(SPANS, Is("traceId", "=", "values") & each, columns=("spanId",)))
+        assert found.column("spanId").to_pylist() == ["1"]

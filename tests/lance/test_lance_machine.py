@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 import colonnade
-from colonnade.engine.stores.lance import commits, pages, upkeep
+from colonnade.engine.stores.lance import commits, pages, upkeep, vectors, words
 from colonnade.testing.machine import run_machine
 
 
@@ -43,5 +43,8 @@ def test_also_when_it_is_tidied_between_the_steps(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(pages, "FEW", 4)
     monkeypatch.setattr(commits, "FRAGMENT_ROWS", 8)
     monkeypatch.setattr(upkeep, "FRAGMENT_ROWS", 8)
+    # And vectors have companions, texts that Lance cuts otherwise are many.
+    monkeypatch.setattr(vectors, "FEW", 3)
+    monkeypatch.setattr(words, "_ODD", 1)
     with colonnade.open(f"lancedb:///{tmp_path / 'agent'}") as storage:
         run_machine(Tidied(storage), excused={"transactions"}, settings=fewer(20))

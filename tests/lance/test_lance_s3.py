@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 from hypothesis import settings
 
 import colonnade
+from colonnade.engine.stores.lance import vectors
+from colonnade.engine.stores.lance.tables import companions
 from colonnade.errors import StoreError
-from colonnade.schemas import EVALS, MESSAGES, SPANS, TRACES
+from colonnade.schemas import EVALS, MESSAGES, SPANS, TRACES, VECTORS
 from colonnade.testing.machine import run_machine
 from colonnade.testing.questions import QUESTIONS, ask, load
 
@@ -54,6 +57,27 @@ def test_every_domain_on_s3(bucket: str) -> None:
         (score,) = store.scores.list_scores_by_run_id(run_id="r")["scores"]
         assert score["score"] == 0.1234567890123
         assert "indexed" in " ".join(store.optimize())
+
+
+def test_words_and_vectors_on_s3(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vectors, "FEW", 100)
+    chance = random.Random(1)
+    said = [[chance.gauss(0, 1) for _ in range(8)] for _ in range(200)]
+    messages = [
+        {"id": f"m{at:03}", "threadId": "t", "resourceId": "ada", "role": "user", "content": f"refund {at}"}
+        for at in range(200)
+    ]
+    with colonnade.open(bucket) as store:
+        store.memory.save_thread(thread={"id": "t", "resourceId": "ada", "title": "Order 17"})
+        store.memory.save_messages(messages=messages, embedder=lambda texts: said[: len(texts)])
+        expected = store.memory.recall(thread_id="t", scope="thread", vector=said[7], top_k=5)
+        store.optimize()
+        inner: Any = store.stores[0]
+        assert companions(inner._datasets.latest(VECTORS)) == (8,)
+        assert store.memory.recall(thread_id="t", scope="thread", vector=said[7], top_k=5) == expected
+        store.memory.delete_messages(message_ids=["m017"])
+        assert [hit.record["id"] for hit in store.search("refund 18", table="messages")] == ["m018"]
+        assert not store.search("refund 17", table="messages")
 
 
 def test_the_questions_on_s3(bucket: str) -> None:

@@ -37,6 +37,7 @@ from colonnade.engine.stores.lance.tables import indexes
 from colonnade.errors import InvalidAddress, NotAStore, SchemaTooNew, StoreClosed
 from colonnade.schemas import MESSAGES, SCORES, SPANS, STORED, THREADS, VERSION, WORKFLOWS
 from colonnade.schemas.records import encode
+from colonnade.schemas.words import SEARCHED
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -99,7 +100,8 @@ def test_indexes_serve_every_look_up_that_the_schema_asks_for(place: str, tmp_pa
         store.observability.batch_create_spans(records=spans(range(200)))
         store.optimize()
     found = dataset(tmp_path)
-    assert {each.field_names[0] for each in found.describe_indices()} == set(indexes(SPANS))
+    wanted = {f"{column}_idx" for column in indexes(SPANS)} | {f"{column}_words" for column in SEARCHED["spans"]}
+    assert {each.name for each in found.describe_indices()} == wanted
     for index in SPANS.facts.indexes:
         plan = found.scanner(filter=f"`{index.columns[0]}` = 'x'").explain_plan()
         assert f"@{index.columns[0]}_idx" in plan
@@ -383,7 +385,8 @@ def test_what_is_written_often_is_tidied_in_the_background(
     with opened(place) as store:
         store.observability.batch_create_spans(records=spans(range(100)))
         until = time.monotonic() + 30
-        while {each.field_names[0] for each in dataset(tmp_path).describe_indices()} != set(indexes(SPANS)):
+        wanted = {*indexes(SPANS), *SEARCHED["spans"]}
+        while {each.field_names[0] for each in dataset(tmp_path).describe_indices()} != wanted:
             assert time.monotonic() < until, "no index was made"
             time.sleep(0.02)
         assert store.observability.get_trace(trace_id="t3")["spans"][0]["spanId"] == "s30"

@@ -11,9 +11,11 @@ import lance
 import pytest
 
 import colonnade
+from colonnade.engine.composite import Storage
+from colonnade.engine.plan import Contains, Measure, Nearest, Scan, Summarize
 from colonnade.engine.stores.lance.store import LanceStore
 from colonnade.errors import InvalidInput, InvalidRows, NotFound
-from colonnade.schemas.kinds import FLOAT, JSON, TEXT, TIMESTAMP, field
+from colonnade.schemas.kinds import FLOAT, JSON, TEXT, TIMESTAMP, VECTOR, field
 from colonnade.schemas.table import Index, Table, table
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -67,6 +69,19 @@ def test_a_table_of_your_own(store: LanceStore) -> None:
     for use in (store.tables.clear, lambda table: store.tables.insert(table, record("1"))):
         with pytest.raises(NotFound, match="create it first"):
             use(LABELS)
+
+
+def test_a_table_of_your_own_is_summed_up_and_compared(store: LanceStore) -> None:
+    mine = labels(field("meaning", VECTOR, "Where it is.", nullable=True))
+    store.tables.create(mine)
+    store.tables.batch_insert(mine, [record("1", meaning=[1.0, 0.0]), record("2", meaning=[1.0, 1.0]), record("3")])
+    storage = Storage(store)
+    assert storage.execute(Summarize(mine, measures=(Measure("max", "weight"),))).to_pylist() == [
+        {"max_weight": 0.1234567890123}
+    ]
+    near = storage.execute(Nearest(mine, "meaning", (0.0, 2.0), columns=("id",))).to_pylist()
+    assert near == [{"id": "2", "similarity": 0.707106781}, {"id": "1", "similarity": 0.0}]
+    assert storage.execute(Scan(mine, Contains("label", "GOO"), columns=("id",))).num_rows == 3
 
 
 def test_a_table_that_gets_another_column(store: LanceStore) -> None:

@@ -9,58 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any, ClassVar, Final
 
 import pyarrow as pa
 
 from colonnade.engine import fold
 from colonnade.engine.abilities import Abilities, by_key
-from colonnade.engine.dialect import Dialect
-from colonnade.engine.plan import TRUE, Delete, Filter, Put, Scan
-from colonnade.engine.relational import Renderer
+from colonnade.engine.plan import TRUE, Delete, Put, Scan
 from colonnade.engine.store import Store
+from colonnade.engine.stores.lance.spelling import Spelling
 from colonnade.engine.stores.lance.tables import indexes, layout
 from colonnade.errors import ColonnadeError, NotAStore, SchemaTooNew, StoreClosed, StoreError
 from colonnade.schemas import STORED, VERSION
-from colonnade.schemas.moments import micros_of
 from colonnade.schemas.table import Table
 
-_DIALECT: Final = Dialect(name="datafusion", types={}, quote="`{name}`")
 _KEYS: Final = 500
 """So many keys are looked up at once: a condition is text, and text has a limit."""
-
-
-class Spelling(Renderer):
-    """Conditions in the SQL of LanceDB, which binds nothing: values are spelled, here and nowhere else."""
-
-    def __init__(self) -> None:
-        super().__init__(_DIALECT)
-
-    def condition(self, where: Filter) -> str:
-        """A filter as SQL."""
-        return self._filter(where)
-
-    def _bind(self, value: Any) -> str:
-        return spelled(value)
-
-
-def spelled(value: Any) -> str:
-    """A value as a literal of DataFusion, in which a quote within a text is doubled and nothing else has a meaning."""
-    match value:
-        case None:
-            return "NULL"
-        case bool():
-            return "TRUE" if value else "FALSE"
-        case int():
-            return f"CAST('{value}' AS BIGINT)"
-        case float():
-            return f"CAST('{value!r}' AS DOUBLE)"
-        case datetime():
-            return f"""arrow_cast({spelled(micros_of(value))}, 'Timestamp(Microsecond, Some("UTC"))')"""
-        case str():
-            return "'" + value.replace("'", "''") + "'"
-    raise TypeError(f"{type(value).__name__} has no literal")
 
 
 class LanceCloudStore(Store):

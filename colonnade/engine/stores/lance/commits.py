@@ -46,13 +46,14 @@ class Replaced:
 
     addresses: pa.ChunkedArray
 
-    def by_fragment(self) -> Iterator[tuple[int, list[int]]]:
-        """For each fragment concerned: which of its rows."""
-        numbers = self.addresses.cast(pa.uint64())
-        fragments = pc.shift_right(numbers, pa.scalar(32, pa.uint64()))
-        for fragment in fragments.unique().to_pylist():
-            here = numbers.filter(pc.equal(fragments, fragment))
-            yield fragment, pc.bit_wise_and(here, pa.scalar(2**32 - 1, pa.uint64())).to_pylist()
+
+def by_fragment(addresses: pa.ChunkedArray) -> Iterator[tuple[int, list[int]]]:
+    """For each fragment in which some rows are: which of its rows they are."""
+    numbers = addresses.cast(pa.uint64())
+    fragments = pc.shift_right(numbers, pa.scalar(32, pa.uint64()))
+    for fragment in fragments.unique().to_pylist():
+        here = numbers.filter(pc.equal(fragments, fragment))
+        yield fragment, pc.bit_wise_and(here, pa.scalar(2**32 - 1, pa.uint64())).to_pylist()
 
 
 def put(datasets: Datasets, plan: Put) -> None:
@@ -100,7 +101,7 @@ def commit(
     datasets: Datasets, dataset: lance.LanceDataset, table: Table, replaced: Replaced, data: pa.Table
 ) -> lance.LanceDataset:
     """Take rows away and add others, as one; Lance refuses it where the dataset has been changed meanwhile."""
-    gone = dict(replaced.by_fragment())
+    gone = dict(by_fragment(replaced.addresses))
     kept: list[FragmentMetadata] = []
     removed: list[int] = []
     fragments = dataset.get_fragments()

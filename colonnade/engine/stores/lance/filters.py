@@ -1,6 +1,7 @@
 """Filters as Lance takes them: Arrow expressions, handed over as Substrait, with values that are bound and never text.
 
-This is the only place where a value of a user becomes part of what Lance is asked.
+Substrait has no word for regular expressions, by which texts are found within texts, so a filter that looks for one is
+spelled as SQL instead, all of it.
 """
 
 from __future__ import annotations
@@ -13,13 +14,25 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from colonnade.engine.plan import TRUE, And, Filter, Is, Not, Null, OneOf, Or
+from colonnade.engine.plan import TRUE, And, Contains, Filter, Is, Not, Null, OneOf, Or
+from colonnade.engine.stores.lance.spelling import Spelling
 from colonnade.schemas.table import Table
 
 
-def expression(where: Filter, table: Table) -> pc.Expression | None:
-    """The filter as an expression; ``None`` where every row passes."""
-    return None if where == TRUE else _expression(where, table)
+def expression(where: Filter, table: Table) -> pc.Expression | str | None:
+    """The filter as an expression, or as SQL where it looks into texts; ``None`` where every row passes."""
+    if where == TRUE:
+        return None
+    return Spelling().condition(where) if _looks_into_texts(where) else _expression(where, table)
+
+
+def _looks_into_texts(where: Filter) -> bool:
+    match where:
+        case Not(of):
+            return _looks_into_texts(of)
+        case And(parts) | Or(parts):
+            return any(map(_looks_into_texts, parts))
+    return isinstance(where, Contains)
 
 
 def _expression(where: Filter, table: Table) -> pc.Expression:

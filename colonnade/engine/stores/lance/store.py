@@ -15,9 +15,10 @@ import lance
 import pyarrow as pa
 
 from colonnade.engine.abilities import Abilities
-from colonnade.engine.plan import Delete, Measure, Put, Scan, Summarize
+from colonnade.engine.plan import Delete, Measure, Nearest, Put, Scan, Search, Summarize
 from colonnade.engine.store import Store, pauses
 from colonnade.engine.stores.duckdb_summary import FUNCTIONS, summarize
+from colonnade.engine.stores.lance import vectors, words
 from colonnade.engine.stores.lance.commits import delete_keys, put
 from colonnade.engine.stores.lance.filters import expression, keys_in
 from colonnade.engine.stores.lance.management import Tables
@@ -38,7 +39,14 @@ class LanceStore(Store):
     """Lance datasets below a root: a folder, or an object store with its options (which are never shown)."""
 
     abilities: ClassVar[Abilities] = Abilities(
-        compare_and_set=True, filters=True, order=True, aggregates=FUNCTIONS, delete=True
+        compare_and_set=True,
+        filters=True,
+        contains=True,
+        order=True,
+        search=True,
+        nearest=True,
+        aggregates=FUNCTIONS,
+        delete=True,
     )
 
     def __init__(
@@ -102,6 +110,16 @@ class LanceStore(Store):
                 return dataset.scanner(columns=some, filter=where).to_reader()
 
             return summarize(plan, read)
+
+    def search(self, plan: Search) -> pa.Table | None:
+        """The best rows, by the index of words; ``None`` where it knows too few rows, or the words are in too many."""
+        with self._datasets.translated():
+            return words.search(self._latest(plan.table), plan)
+
+    def nearest(self, plan: Nearest) -> pa.Table:
+        """The nearest rows: of few vectors exactly, of many nearly always, by an index."""
+        with self._datasets.translated():
+            return vectors.nearest(self._datasets, self._latest(plan.table), plan)
 
     def put(self, plan: Put) -> int:
         """Upsert, committed."""

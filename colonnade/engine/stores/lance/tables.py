@@ -20,6 +20,7 @@ _VERSION: Final = b"colonnade.version"
 _KEY: Final = b"lance-schema:unenforced-primary-key"
 _PLACE: Final = b"lance-schema:unenforced-primary-key:position"
 _COMPRESSION: Final = b"lance-encoding:compression"
+_COMPANION: Final = "colonnade.companion."
 _LOOKUPS: Final = {"workflows": "run_id"}
 _WHERE: Final = re.compile(r",? /\S+\.rs:\d+:\d+")
 """Where in Lance an error came from."""
@@ -73,25 +74,28 @@ class Datasets:
 
     def uri(self, table: Table) -> str:
         """Where the dataset of a table is: where LanceDB would look for it."""
-        return f"{self.root}/{table.name}.lance"
+        return self._uri(table.name)
+
+    def _uri(self, name: str) -> str:
+        return f"{self.root}/{name}.lance"
 
     def latest(self, table: Table) -> lance.LanceDataset:
         """The dataset as it is now."""
-        known = self._known.get(table.name)
+        return self._latest(table.name)
+
+    def _latest(self, name: str) -> lance.LanceDataset:
+        known = self._known.get(name)
         if known is None:
-            known = self._open(table)
+            known = lance.dataset(self._uri(name), storage_options=self.options, session=self.session)
         elif (version := known.latest_version) != known.version:
             known = known.checkout_version(version)
-        self._known[table.name] = known
+        self._known[name] = known
         return known
 
     def changing(self, table: Table) -> lance.LanceDataset:
         """The dataset as it is now, by a handle of its own: those that change a dataset can be used by one thread."""
         latest = self.latest(table)
         return latest.checkout_version(latest.version)
-
-    def _open(self, table: Table) -> lance.LanceDataset:
-        return lance.dataset(self.uri(table), storage_options=self.options, session=self.session)
 
     def exists(self, table: Table) -> bool:
         """Whether there is such a table."""
@@ -146,9 +150,38 @@ class Datasets:
         found.update_schema_metadata({key.decode(): value.decode() for key, value in wanted.metadata.items()})
 
     def drop(self, table: Table) -> None:
-        """Delete a table with all that is in it."""
+        """Delete a table with all that is in it, and its companions."""
+        if self.exists(table):
+            for size in companions(self.latest(table)):
+                self.drop_companion(table, size)
         self._known.pop(table.name, None)
         lance.LanceDataset.drop(self.uri(table), storage_options=self.options, ignore_not_found=True)
+
+    def companion(self, table: Table, size: int) -> lance.LanceDataset | None:
+        """The companion of a table for vectors of one size, as it is now; ``None`` where there is none."""
+        name = _companion(table, size)
+        if size not in companions(self.latest(table)):
+            return None
+        try:
+            return self._latest(name)
+        except (ValueError, OSError) as error:
+            if "not found" not in str(error):
+                raise
+            return None
+
+    def make_companion(self, table: Table, schema: pa.Schema, size: int) -> lance.LanceDataset:
+        """Make it, empty, over one that is there, and say in the table that it has one."""
+        self.drop_companion(table, size)
+        uri = self._uri(_companion(table, size))
+        made = lance.write_dataset(schema.empty_table(), uri, mode="create", storage_options=self.options)
+        self.changing(table).update_config({f"{_COMPANION}{size}": ""})
+        return made
+
+    def drop_companion(self, table: Table, size: int) -> None:
+        """Delete it."""
+        name = _companion(table, size)
+        self._known.pop(name, None)
+        lance.LanceDataset.drop(self._uri(name), storage_options=self.options, ignore_not_found=True)
 
     def close(self) -> None:
         """Let go of all handles."""
@@ -184,6 +217,15 @@ class Datasets:
     def after_fork_in_child(self) -> None:
         """Begin anew."""
         self._begin()
+
+
+def companions(dataset: lance.LanceDataset) -> tuple[int, ...]:
+    """The sizes of vectors for which a table has a companion (``vectors``)."""
+    return tuple(int(name.removeprefix(_COMPANION)) for name in dataset.config() if name.startswith(_COMPANION))
+
+
+def _companion(table: Table, size: int) -> str:
+    return f"{table.name}.{size}"
 
 
 def is_overtaken(error: Exception) -> bool:

@@ -16,9 +16,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from random import random
-from typing import Final
+from typing import Any, Final, Literal
+
+import lance
 
 from colonnade.engine.forking import survives_forks
+from colonnade.engine.stores.lance import vectors, words
 from colonnade.engine.stores.lance.commits import FRAGMENT_ROWS
 from colonnade.engine.stores.lance.tables import Datasets, indexes, is_overtaken
 from colonnade.engine.stores.lance.turns import Turns
@@ -34,6 +37,11 @@ UNINDEXED: Final = 65_536
 """So many rows are searched without an index before they are added to it."""
 FRAGMENTS: Final = 24
 """So many fragments that are not full are left alone."""
+Kind = Literal["BTREE", "BITMAP", "INVERTED"]
+WORDS: Final = "INVERTED"
+"""The kind of index that knows words."""
+_PARTS: Final = 16
+"""So many parts of an index of words are not joined yet."""
 DELETED: Final = 0.1
 """The part of a fragment's rows that may be deleted before it is written anew."""
 VERSIONS: Final = 200
@@ -117,7 +125,7 @@ class Upkeep:
 
     def _tidy(self, table: Table, *, writes: int, force: bool) -> Tidied:
         compacted = self._compact(table, force=force)
-        indexed = self._index(table, force=force)
+        indexed = max(self._index(table, force=force), self._follow(table, force=force))
         return Tidied(compacted, indexed, self._clean(table, writes))
 
     def _compact(self, table: Table, *, force: bool) -> int:
@@ -148,29 +156,47 @@ class Upkeep:
     def _index(self, table: Table, *, force: bool) -> int:
         """Add what an index does not know. Writes go on meanwhile."""
         dataset = self._datasets.changing(table)
-        known = {index.field_names[0]: index for index in dataset.describe_indices()}
+        known = {_slot(index): index for index in dataset.describe_indices()}
         fragments = {each.fragment_id: each.count_rows() for each in dataset.get_fragments()}
+        wanted: list[tuple[str, Kind]] = [*indexes(table).items(), *((name, WORDS) for name in words.indexed(table))]
         most = 0
-        for column, kind in indexes(table).items():
-            covered = (
-                {each for part in known[column].segments for each in part.fragment_ids} if column in known else set()
-            )
+        for column, kind in wanted:
+            if self._stopped.is_set() and not force:
+                return most  # who closes the store waits for one index and not for all
+            index = known.get((column, kind == WORDS))
+            covered = {each for part in index.segments for each in part.fragment_ids} if index else set()
             rows = sum(count for number, count in fragments.items() if number not in covered)
             if rows < (1 if force else UNINDEXED):
                 continue
             most = max(most, rows)
             try:
-                if column not in known:
-                    dataset.create_scalar_index(column, kind, name=f"{column}_idx", replace=False)
+                if index is None:
+                    _make(dataset, column, kind)
                     continue
-                name = known[column].name
-                parts = dataset.stats.index_stats(name)["num_indexed_rows_per_delta"]
-                dataset.optimize.optimize_indices(index_names=[name], num_indices_to_merge=_to_merge(parts, rows))
+                parts = dataset.stats.index_stats(index.name)["num_indexed_rows_per_delta"]
+                # Joining parts of an index of words takes nearly as long as making them, and some more do no harm.
+                joined = 0 if kind == WORDS and len(parts) < _PARTS else _to_merge(parts, rows)
+                dataset.optimize.optimize_indices(index_names=[index.name], num_indices_to_merge=joined)
             except OSError as error:
                 if not is_overtaken(error):
                     raise
                 dataset = self._datasets.changing(table)  # somebody else made it
+        if words.indexed(table):
+            try:
+                words.mark(self._datasets.changing(table), table)
+            except OSError as error:
+                if not is_overtaken(error):
+                    raise  # otherwise somebody else has marked them
         return most
+
+    def _follow(self, table: Table, *, force: bool) -> int:
+        """Have the companions for vectors take over what they do not know."""
+        try:
+            return vectors.follow(self._datasets, table, least=1 if force else UNINDEXED, kept=KEPT)
+        except OSError as error:
+            if not is_overtaken(error):
+                raise
+            return 0  # another time
 
     def _clean(self, table: Table, writes: int) -> int:
         """Delete old versions, once in so many writes, whoever makes them: processes may come and go."""
@@ -194,6 +220,18 @@ class Upkeep:
     def after_fork_in_child(self) -> None:
         """Begin anew."""
         self._begin()
+
+
+def _slot(index: Any) -> tuple[str, bool]:
+    """What an index is for: the values of a column, or its words."""
+    return index.field_names[0], index.index_type == "Inverted"
+
+
+def _make(dataset: lance.LanceDataset, column: str, kind: Kind) -> None:
+    if kind == WORDS:
+        dataset.create_scalar_index(column, kind, name=words.index_name(column), replace=False, **words.OPTIONS)
+    else:
+        dataset.create_scalar_index(column, kind, name=f"{column}_idx", replace=False)
 
 
 def _to_merge(deltas: list[int], rows: int) -> int:
