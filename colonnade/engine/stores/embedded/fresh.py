@@ -284,6 +284,9 @@ def _gathered(places: Sequence[tuple[pa.RecordBatch, int]], schema: pa.Schema) -
     wanted: dict[int, tuple[pa.RecordBatch, list[int]]] = {}
     for batch, place in places:
         wanted.setdefault(id(batch), (batch, []))[1].append(place)
+    if len(wanted) == 1:
+        ((batch, found),) = wanted.values()
+        return pa.Table.from_batches([_taken(batch.select(schema.names), found)], schema)
     pieces: list[pa.RecordBatch] = []
     now: dict[tuple[int, int], int] = {}
     start = 0
@@ -301,6 +304,12 @@ def _gathered(places: Sequence[tuple[pa.RecordBatch, int]], schema: pa.Schema) -
     rows = pa.Table.from_batches(pieces, schema)
     order = [now[id(batch), place] for batch, place in places]
     return rows if order == list(range(start)) else rows.combine_chunks().take(pa.array(order, pa.int64()))
+
+
+def _taken(batch: pa.RecordBatch, places: Sequence[int]) -> pa.RecordBatch:
+    if list(places) == list(range(places[0], places[0] + len(places))):
+        return batch.slice(places[0], len(places))
+    return batch.take(pa.array(places, pa.int64()))
 
 
 def _tier(batch: pa.RecordBatch) -> int:

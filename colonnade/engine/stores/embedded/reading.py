@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import pyarrow as pa
@@ -32,6 +32,7 @@ _FEW: Final = 128
 """A filter on at most so many ids is looked up in the indexes."""
 _INLINE: Final = 64
 """At most so many row ids are written into a statement."""
+_ROOT: Final = Null("parentSpanId")
 _WHOLE: Final = ((0, 2**62),)
 
 Places = Sequence[tuple[Attached, Sequence[Range]]]
@@ -100,8 +101,7 @@ class Picture:
         """What a filter asks of fresh rows besides being of the traces that they are of."""
         if self.traces is None:
             return where
-        parts = where.of if isinstance(where, And) else (where,)
-        return And(tuple(part for part in parts if values_of(part, "traceId") != self.traces))
+        return _beyond(where, lambda part: values_of(part, "traceId") == self.traces)
 
     def _with_payloads(self, plan: Scan, page: pa.Table) -> pa.Table:
         """The rows of a page whose keys are known already."""
@@ -117,7 +117,7 @@ class Picture:
         parts = where.of if isinstance(where, And) else (where,)
         return (
             self.table == SPANS
-            and Null("parentSpanId") in parts
+            and _ROOT in parts
             and values_of(where, "traceId") is None
             and {*columns, *named_columns(where)} <= set(SPANS.light)
         )
@@ -135,14 +135,16 @@ class Picture:
 
     def summarize(self, plan: Summarize) -> pa.Table:
         """One statement over everything."""
-        names = summarized(plan)
-        columns = ", ".join(map(DUCKDB.ident, names))
-        roots = self._of_roots(plan.where, names)
+        fresh = self.fresh
+        if roots := self._of_roots(plan.where, summarized(plan)):  # as all are that are asked below
+            fresh = fresh.filter(fresh.column("parentSpanId").is_null())
+            plan = replace(plan, where=_beyond(plan.where, lambda part: part == _ROOT))
+        columns = ", ".join(map(DUCKDB.ident, _looked_at(plan))) or "1"  # rows alone are counted without a look at them
         wanted: dict[str, list[int]] = {}
         sources = [self._source(each, ranges, wanted, roots=roots) for each, ranges in self._places(plan.where)]
         union = " UNION ALL ".join(f"SELECT {columns} FROM {source}" for source in (*sources, "fresh"))
         statement = Renderer(DUCKDB, source=lambda _: f"({union})").summarize(plan)
-        found = self.segments.query(statement, {"fresh": self.fresh, **self._relations(wanted)})
+        found = self.segments.query(statement, {"fresh": fresh, **self._relations(wanted)})
         return fold.typed_summary(plan, found)
 
     def _places(self, where: Filter) -> Places:
@@ -189,7 +191,8 @@ class Picture:
         empty = frozenset.intersection(*(attached.index.empty[self.table.name] for attached, _ in places))
         # A column that holds nothing is not read: every column costs a tenth of a millisecond.
         there = [name for name in columns if name not in empty] or [self.table.key[0]]
-        roots = self._of_roots(plan.where, columns)
+        if roots := self._of_roots(plan.where, columns):
+            branch = branch.but(where=_beyond(plan.where, lambda part: part == _ROOT))
         statements = []
         wanted: dict[str, list[int]] = {}
         for attached, ranges in places:
@@ -282,10 +285,14 @@ def scanned(plan: Scan) -> tuple[str, ...]:
 
 
 def summarized(plan: Summarize) -> tuple[str, ...]:
-    """The columns that a summary looks at."""
+    """The columns that a summary looks at, one at least."""
+    return _looked_at(plan) or plan.table.key[:1]
+
+
+def _looked_at(plan: Summarize) -> tuple[str, ...]:
     named = named_columns(plan.where) | {measure.column for measure in plan.measures if measure.column}
     named |= {term.column if isinstance(term, Bucket) else term for term in plan.by}
-    return tuple(name for name in plan.table.columns if name in named) or plan.table.key[:1]
+    return tuple(name for name in plan.table.columns if name in named)
 
 
 def narrowing(table: Table, where: Filter) -> tuple[str, tuple[str, ...]] | None:
@@ -308,6 +315,11 @@ def values_of(where: Filter, column: str) -> tuple[str, ...] | None:
                 if (found := values_of(part, column)) is not None:
                     return found
     return None
+
+
+def _beyond(where: Filter, is_known: Callable[[Filter], bool]) -> Filter:
+    """A filter without those of its parts that are known to hold."""
+    return And(tuple(part for part in (where.of if isinstance(where, And) else (where,)) if not is_known(part)))
 
 
 def _rows(places: Mapping[str, Sequence[int]]) -> pa.Table:

@@ -40,6 +40,8 @@ SEAL_AGE: Final = 60.0
 """... or once the oldest has waited so many seconds ..."""
 AT_ONCE: Final = 192 * 2**20
 """... of not much more than so many bytes at once, for each segment that is written."""
+LOGS: Final = 8
+"""... and of no more than so many logs: rows that are small are many, and settling takes memory by the row."""
 PARTS: Final = 2
 """So many segments are written at the same time where somebody waits for it ..."""
 PART_ROWS: Final = GROUP
@@ -94,7 +96,7 @@ def _due(folder: Folder, parts: int, *, force: bool) -> list[str]:
     logs: list[str] = []
     total = 0
     for name in closed:
-        if logs and total + sizes[name] > parts * AT_ONCE:
+        if logs and (total + sizes[name] > parts * AT_ONCE or len(logs) == parts * LOGS):
             break
         logs.append(name)
         total += sizes[name]

@@ -33,8 +33,11 @@ from colonnade.errors import StoreError
 from colonnade.schemas import SPANS, table_named
 from colonnade.schemas.table import Table
 
-BLOCK_SIZE: Final = 131_072
-"""Bytes of a block. DuckDB's own 256 KiB leave half of many blocks empty where a row group is this small."""
+BLOCK_SIZE: Final = 65_536
+"""Bytes of a block. DuckDB's own 256 KiB leave half of many blocks empty where a row group is this small, and whoever
+reads a row for the first time reads a block of each column."""
+MEMORY: Final = "512MB"
+"""What DuckDB may take while it writes: some row groups; blocks of segments that were copied are let go beyond that."""
 _COPIED: Final = 4 * GROUP
 """Rows that are copied from one segment to another at once."""
 _TAKEN: Final = 4_096
@@ -115,6 +118,7 @@ class SegmentWriter:
     def _begin(self) -> None:
         # One thread keeps the rows in order and the row groups full, and leaves the other cores to the agent.
         self._connection.execute("SET threads = 1")
+        self._connection.execute(f"SET memory_limit = '{MEMORY}'")
         options = f"ROW_GROUP_SIZE {GROUP}, BLOCK_SIZE {BLOCK_SIZE}"
         self._connection.execute(f"ATTACH '{quoted(self._unfinished)}' AS segment ({options})")
         self._connection.execute("BEGIN TRANSACTION")
