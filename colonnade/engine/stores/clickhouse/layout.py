@@ -15,7 +15,7 @@ from typing import Final
 import pyarrow as pa
 
 from colonnade.engine.dialect import Dialect
-from colonnade.engine.stores.clickhouse import words
+from colonnade.engine.stores.clickhouse import maps, words
 from colonnade.schemas import VERSION
 from colonnade.schemas.kinds import Column
 from colonnade.schemas.table import Table
@@ -151,7 +151,9 @@ def create(table: Table, database: str, *, cluster: Cluster | None = None, ttl: 
     everywhere = cluster.everywhere if cluster else ""
     lines = [_column(column) for column in table.columns.values()]
     lines += [f"{VERSION_COLUMN} UInt64 CODEC(Delta, ZSTD(1))", f"{DELETED_COLUMN} UInt8 CODEC(ZSTD(1))"]
-    whole = f"CREATE TABLE IF NOT EXISTS {name_of(table)}{everywhere} (\n  " + ",\n  ".join(lines) + "\n)"
+    whole = f"CREATE TABLE IF NOT EXISTS {name_of(table)}{everywhere} (\n  "
+    whole += ",\n  ".join([*lines, *maps.derived(table, whole=True).values()]) + "\n)"
+    lines += maps.derived(table).values()
     lines += [
         f"INDEX {CLICKHOUSE.ident(f'by_{name}')} {CLICKHOUSE.ident(name)} TYPE bloom_filter({rate}) GRANULARITY 1"
         for name, rate in _indexed(table).items()

@@ -5,9 +5,10 @@ On a cluster without Keeper there is no ``ON CLUSTER``: tables are made host by 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 
-from colonnade.engine.stores.clickhouse import layout
+from colonnade.engine.stores.clickhouse import layout, maps
 from colonnade.engine.stores.clickhouse.address import Place
 from colonnade.engine.stores.clickhouse.layout import CLICKHOUSE, LOCAL, Cluster
 from colonnade.engine.stores.clickhouse.steps import Request, Steps, ask
@@ -50,8 +51,25 @@ def _make(place: Place, cluster: Cluster | None, node: int) -> Steps[None]:
             name = CLICKHOUSE.ident(name) + everywhere
             yield Request(f"ALTER TABLE {name} MODIFY TTL {layout.expiry(table, ttl)}", node=node)
     older = [table for table in STORED if CLICKHOUSE.table_name(table) in made]
+    with suppress(StoreReadOnly):  # who may only read needs no maps
+        for table in older:
+            yield from _derive(table, cluster, node, {name: row["create_table_query"] for name, row in made.items()})
     with suppress(StoreReadOnly):  # who may only read searches without: the same is found, only slower
         yield from _index(place, cluster, node, older)
+
+
+def _derive(table: Table, cluster: Cluster | None, node: int, made: Mapping[str, str]) -> Steps[None]:
+    """Give a table of an older colonnade its maps. Until a part of it is merged, the server makes them as it reads."""
+    name = CLICKHOUSE.table_name(table)
+    # The parts first: what the whole offers, they have.
+    for each, columns in (
+        (name + (LOCAL if cluster else ""), maps.derived(table)),
+        (name, maps.derived(table, whole=True) if cluster else {}),
+    ):
+        missing = [text for column, text in columns.items() if f"`{column}` " not in made.get(each, "")]
+        if missing:
+            alter = f"ALTER TABLE {CLICKHOUSE.ident(each)}{cluster.everywhere if cluster else ''} "
+            yield Request(alter + ", ".join(f"ADD COLUMN IF NOT EXISTS {text}" for text in missing), node=node)
 
 
 def _index(place: Place, cluster: Cluster | None, node: int, tables: list[Table]) -> Steps[None]:
