@@ -32,10 +32,12 @@ def prune(
     tables: Collection[str],
     *,
     stopped: Callable[[], bool],
+    let_go: Callable[[], object],
     progress: Progress,
 ) -> Pruned:
     """Delete what is out of date in some tables. The caller has the lease.
 
+    ``let_go`` has this process close what was unlinked: the disk gets its room back when the last one does.
     ``Conflict`` where others kept writing to what was to go, ``StoreClosed`` once it is ``stopped``, ``StoreError``
     where there is no room for what is to be written anew; each says what was deleted so far.
     """
@@ -58,6 +60,7 @@ def prune(
             tries -= 1
             continue
         done += pruned
+        let_go()
         if not pruning.postponed:
             return done
         if not pruned.bytes:  # else what went as a whole made room for the rest

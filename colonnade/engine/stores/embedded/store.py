@@ -112,13 +112,16 @@ class EmbeddedStore(Store):
         self.columnar.rotate()
         try:
             with self._upkeep.turn() as stopped:
-                pruned = prune(self.folder, retention, tables, stopped=stopped, progress=progress)
+                pruned = prune(self.folder, retention, tables, stopped=stopped, let_go=self._let_go, progress=progress)
         except OSError as error:
             raise not_written(self.folder.path, error) from error
-        self.columnar.pictures({})  # this process, too, lets go of what was unlinked
+        return pruned
+
+    def _let_go(self) -> None:
+        """Close segments that do not count any more."""
+        self.columnar.pictures({})
         if self._sql is not None:
             self._sql.close()
-        return pruned
 
     def sql(self, query: Query) -> Engine:
         """Read-only SQL over segments, fresh rows and state tables."""
