@@ -9,7 +9,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
@@ -159,6 +159,8 @@ class _Upkeep:
         self._stopped = False
         self._wake = threading.Event()
         self._turn = threading.Lock()
+        self._counting = threading.Lock()
+        self._waits = 0
         self._lease: LockFile | None = None
         self._thread: threading.Thread | None = None
 
@@ -190,15 +192,21 @@ class _Upkeep:
                     _LOG.warning(what, self._folder.path, error, exc_info=None if trouble else error)
 
     def round(self, *, force: bool = False, merge: bool = True) -> Sealed:
-        """Seal and (``merge``) compact what is due, or with ``force`` everything; nothing without the lease."""
-        with self._turn:
+        """Seal and (``merge``) compact what is due, or with ``force`` everything; nothing without the lease.
+
+        With ``force`` somebody waits: sealing in the background then comes to the end of its step, and goes no further.
+        """
+        with self._waiting() if force else nullcontext(), self._turn:
             if not self._has_lease(keep=force):
                 return Sealed()
 
             def stopped() -> bool:
                 return not force and (self._stopped or is_wanted(self._folder))
 
-            sealed = [seal(self._folder, force=force, stopped=stopped)]
+            def yielding() -> bool:  # not so a merge that has begun: it would have to begin anew
+                return stopped() or (not force and self._waits > 0)
+
+            sealed = [seal(self._folder, force=force, stopped=yielding)]
 
             def between() -> None:
                 sealed.append(seal(self._folder, stopped=stopped))
@@ -206,10 +214,20 @@ class _Upkeep:
                     raise _Stopped
 
             try:
-                merged = 0 if stopped() else compact(self._folder, force=force and merge, between=between)
+                merged = 0 if yielding() else compact(self._folder, force=force and merge, between=between)
             except _Stopped:
                 merged = 0
             return sum(sealed, Sealed(merged=merged))
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        with self._counting:
+            self._waits += 1
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._waits -= 1
 
     def _has_lease(self, *, keep: bool) -> bool:
         if not keep and is_wanted(self._folder):
