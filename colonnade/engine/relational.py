@@ -123,6 +123,10 @@ class Renderer:
                 return self._json(place, op, value)
             case OneOf(_, ()):
                 return "1 = 0"
+            case OneOf(name, values) if None in values:
+                # A null is said apart: one in the list of an IN is looked up in an index by DuckDB, and found.
+                known = tuple(value for value in values if value is not None)
+                return f"({self._filter(OneOf(name, known))} OR 1 = NULL)"
             case OneOf(name, values):
                 if self._dialect.array and len(values) > INLINE:
                     return self._fill(self._dialect.array, column=ident(name), values=self._bind(list(values)))

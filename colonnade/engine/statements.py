@@ -99,7 +99,7 @@ def _of_filter(filter: Filter, values: list[Any]) -> Hashable:
         return Is, filter.place, filter.op
     if isinstance(filter, (And, Or)):
         return type(filter), *[_of_filter(part, values) for part in filter.of]
-    if isinstance(filter, OneOf) and len(filter.values) <= INLINE:
+    if isinstance(filter, OneOf) and len(filter.values) <= INLINE and None not in filter.values:
         values.extend(filter.values)
         return OneOf, filter.column, len(filter.values)
     if isinstance(filter, Null) and isinstance(filter.place, str):

@@ -31,6 +31,11 @@ FILTERS: Final = (
     keys("one of nothing is false", SCORES, OneOf("reason", ())),
     keys("not one of nothing is true, of null too", SCORES, Not(OneOf("reason", ())), *(f"s{n}" for n in range(1, 8))),
     keys("one of values and None finds the values", SCORES, OneOf("batchId", ("b1", None)), "s1", "s2", "s3"),
+    keys(
+        "one of values and None finds the values, twice",
+        THREADS,
+        OneOf("resourceId", ("alice", None, "ada")) & OneOf("resourceId", ("alice", None)),
+    ),
     keys("not one of values and None is never true", SCORES, Not(OneOf("batchId", ("b1", None)))),
     keys("not one of values leaves null out", SCORES, Not(OneOf("batchId", ("b1",))), "s4", "s7"),
     keys("nothing equals None", SCORES, Is("reason", "=", None)),

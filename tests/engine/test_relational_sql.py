@@ -317,8 +317,9 @@ def test_a_scan_reads_as_one_would_write_it(dialect: Dialect) -> None:
     plan = Scan(THREADS, where, (desc("createdAt"),), limit=5, offset=2, columns=("id", "title"))
     assert rendered(plan, dialect) == Statement(
         'SELECT "id", "title" FROM "threads" WHERE ("resourceId" <> ? AND ("metadata" IS NULL OR '
-        'NOT ("title" IN (?, ?)))) ORDER BY "createdAt" DESC NULLS LAST, "id" ASC NULLS LAST LIMIT 5 OFFSET 2',
-        ("x", "a", None),
+        'NOT (("title" IN (?) OR 1 = NULL)))) '
+        'ORDER BY "createdAt" DESC NULLS LAST, "id" ASC NULLS LAST LIMIT 5 OFFSET 2',
+        ("x", "a"),
     )
     assert rendered(Scan(THREADS, offset=3), dialect).sql.endswith(f" LIMIT {dialect.no_limit} OFFSET 3")
     assert rendered(Scan(THREADS, columns=("id",)), dialect).sql == 'SELECT "id" FROM "threads"'
