@@ -62,7 +62,8 @@ def scan(plan: Scan, data: pa.Table) -> pa.Table:
 
 def cut(plan: Scan, data: pa.Table) -> pa.Table:
     """Order, slice and project rows that the filter has already kept."""
-    chosen = data.select(list(plan.projection))
+    names = list(plan.projection)
+    chosen = data if data.schema.names == names else data.select(names)
     if not plan.complete_order or data.num_rows < 2:
         return chosen.slice(plan.offset, plan.limit)
     places = _sorted(data, plan.complete_order)

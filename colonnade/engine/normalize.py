@@ -80,13 +80,13 @@ def _scan(plan: Scan) -> Scan:
     table = plan.table
     for term in plan.order:
         table.column(term.column)
-    if plan.columns is not None:
+    if plan.columns is not None and plan.columns is not table.light:
         for name in plan.columns:
             table.column(name)
+        if len(set(plan.columns)) != len(plan.columns) or not plan.columns:
+            raise InvalidInput("a scan gives at least one column, and each only once")
     if (plan.limit is not None and plan.limit < 0) or plan.offset < 0:
         raise InvalidInput(f"limit and offset must be >= 0, not {plan.limit} and {plan.offset}")
-    if plan.columns is not None and (len(set(plan.columns)) != len(plan.columns) or not plan.columns):
-        raise InvalidInput("a scan gives at least one column, and each only once")
     where = _filter(plan.where, table)
     return plan if where is plan.where else plan.but(where=where)
 

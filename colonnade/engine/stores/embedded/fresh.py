@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count
 from operator import itemgetter
 from typing import Any, Final
@@ -32,12 +33,39 @@ _APART: Final = 16
 _EPOCHS: Final = count(1)
 
 
+class Chunk:
+    """Some rows of a log, and which of their columns hold anything."""
+
+    def __init__(self, batch: pa.RecordBatch) -> None:
+        self.batch = batch
+
+    @cached_property
+    def empty(self) -> dict[str, pa.Array]:
+        """The columns without a value: they need not be looked at, only cut to length."""
+        columns = zip(self.batch.schema.names, self.batch.columns, strict=True)
+        return {name: column for name, column in columns if column.null_count == len(column)}
+
+    def taken(self, places: Sequence[int], schema: pa.Schema) -> pa.RecordBatch:
+        """Its rows at some places, each once, in this order."""
+        names, first, many = schema.names, places[0], len(places)
+        if list(places) == list(range(first, first + many)):
+            return self.batch.select(names).slice(first, many)
+        empty = self.empty
+        filled = [name for name in names if name not in empty]
+        taken = self.batch.select(filled).take(pa.array(places, pa.int64()))
+        if len(filled) == len(names):
+            return taken
+        found = iter(taken.columns)
+        arrays = [empty[name].slice(0, many) if name in empty else next(found) for name in names]
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
 class LogRows:
     """What one log holds of one table, in order of arrival; some of it is dead."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self._chunks: list[pa.RecordBatch] = []
+        self._chunks: list[Chunk] = []
         self._starts: list[int] = []
         self.count = 0
         self.dead: set[int] = set()
@@ -45,10 +73,10 @@ class LogRows:
     def add(self, batch: pa.RecordBatch) -> None:
         """Add rows; small batches are joined as they come together."""
         self._starts.append(self.count)
-        self._chunks.append(batch)
+        self._chunks.append(Chunk(batch))
         self.count += batch.num_rows
         while len(self._chunks) >= _JOINED:
-            last = self._chunks[-_JOINED:]
+            last = [chunk.batch for chunk in self._chunks[-_JOINED:]]
             rows = self.count - self._starts[-_JOINED]
             if rows > _LARGE or _tier(last[0]) > _tier(last[-1]):
                 return
@@ -56,11 +84,11 @@ class LogRows:
             if len(joined) != 1:  # text beyond what one array can hold
                 return
             del self._chunks[-_JOINED:], self._starts[-_JOINED + 1 :]
-            self._chunks += joined
+            self._chunks += map(Chunk, joined)
 
     def live(self, columns: tuple[str, ...], without: Collection[int]) -> list[pa.RecordBatch]:
         """The rows that hold, in these columns, ``without`` some."""
-        batches = [batch.select(list(columns)) for batch in self._chunks]
+        batches = [chunk.batch.select(list(columns)) for chunk in self._chunks]
         if not self.dead and not without:
             return batches
         mask = bytearray(b"\1") * self.count
@@ -71,8 +99,8 @@ class LogRows:
             batch.filter(holds.slice(start, batch.num_rows)) for batch, start in zip(batches, self._starts, strict=True)
         ]
 
-    def at(self, ordinal: int) -> tuple[pa.RecordBatch, int]:
-        """Where a row is: a batch, and its place there."""
+    def at(self, ordinal: int) -> tuple[Chunk, int]:
+        """Where a row is: a chunk, and its place there."""
         chunk = bisect_right(self._starts, ordinal) - 1
         return self._chunks[chunk], ordinal - self._starts[chunk]
 
@@ -279,37 +307,30 @@ def keys_of(table: Table, batch: pa.RecordBatch | pa.Table) -> Iterator[Key]:
     return iter(columns[0]) if len(columns) == 1 else zip(*columns, strict=True)
 
 
-def _gathered(places: Sequence[tuple[pa.RecordBatch, int]], schema: pa.Schema) -> pa.Table:
-    """Rows at some places of some batches, in this order."""
-    wanted: dict[int, tuple[pa.RecordBatch, list[int]]] = {}
-    for batch, place in places:
-        wanted.setdefault(id(batch), (batch, []))[1].append(place)
+def _gathered(places: Sequence[tuple[Chunk, int]], schema: pa.Schema) -> pa.Table:
+    """Rows at some places of some chunks, in this order."""
+    wanted: dict[int, tuple[Chunk, list[int]]] = {}
+    for chunk, place in places:
+        wanted.setdefault(id(chunk), (chunk, []))[1].append(place)
     if len(wanted) == 1:
-        ((batch, found),) = wanted.values()
-        return pa.Table.from_batches([_taken(batch.select(schema.names), found)], schema)
+        ((chunk, found),) = wanted.values()
+        return pa.Table.from_batches([chunk.taken(found, schema)], schema)
     pieces: list[pa.RecordBatch] = []
     now: dict[tuple[int, int], int] = {}
     start = 0
-    for batch, found in wanted.values():
+    for chunk, found in wanted.values():
         found.sort()
         first, among = found[0], found[-1] - found[0] + 1
-        narrow = batch.select(schema.names)
         if among <= _APART * len(found):  # near one another, and so copied once, below
-            pieces.append(narrow.slice(first, among))
-            now |= {(id(batch), place): start + place - first for place in found}
+            pieces.append(chunk.batch.select(schema.names).slice(first, among))
+            now |= {(id(chunk), place): start + place - first for place in found}
         else:
-            pieces.append(narrow.take(pa.array(found, pa.int64())))
-            now |= {(id(batch), place): start + rank for rank, place in enumerate(found)}
+            pieces.append(chunk.taken(found, schema))
+            now |= {(id(chunk), place): start + rank for rank, place in enumerate(found)}
         start += pieces[-1].num_rows
     rows = pa.Table.from_batches(pieces, schema)
-    order = [now[id(batch), place] for batch, place in places]
+    order = [now[id(chunk), place] for chunk, place in places]
     return rows if order == list(range(start)) else rows.combine_chunks().take(pa.array(order, pa.int64()))
-
-
-def _taken(batch: pa.RecordBatch, places: Sequence[int]) -> pa.RecordBatch:
-    if list(places) == list(range(places[0], places[0] + len(places))):
-        return batch.slice(places[0], len(places))
-    return batch.take(pa.array(places, pa.int64()))
 
 
 def _tier(batch: pa.RecordBatch) -> int:

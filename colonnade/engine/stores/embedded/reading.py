@@ -18,7 +18,7 @@ import pyarrow as pa
 from colonnade.engine import fold
 from colonnade.engine.dialect import DUCKDB
 from colonnade.engine.normalize import named_columns
-from colonnade.engine.plan import And, Bucket, Filter, Is, Null, OneOf, Scan, Summarize
+from colonnade.engine.plan import TRUE, And, Bucket, Filter, Is, Null, OneOf, Scan, Summarize
 from colonnade.engine.relational import Renderer, Statement
 from colonnade.engine.stores.embedded.copies import Copies, rows_within
 from colonnade.engine.stores.embedded.folder import Manifest
@@ -90,12 +90,17 @@ class Picture:
         columns = scanned(plan)
         if plan.limit is not None and self._of_roots(plan.where) and not self._of_roots(plan.where, columns):
             return self._with_payloads(plan, self.scan(plan.but(columns=plan.table.key)))
-        parts = [fold.scan(Scan(plan.table, self._beyond_traces(plan.where), columns=columns), self.fresh)]
+        parts = [self._from_fresh(self._beyond_traces(plan.where), columns)]
         for group, later in self._walk(plan):
             parts.append(self._from_segments(plan, columns, group))
             if _is_full(plan, columns, parts, later):
                 break
-        return fold.cut(plan, pa.concat_tables([part for part in parts if part.num_rows] or parts[:1]))
+        found = [part for part in parts if part.num_rows] or parts[:1]
+        return fold.cut(plan, pa.concat_tables(found) if len(found) > 1 else found[0])
+
+    def _from_fresh(self, where: Filter, columns: tuple[str, ...]) -> pa.Table:
+        plain = where == TRUE and self.fresh.schema.names == list(columns)  # a trace, mostly
+        return self.fresh if plain else fold.scan(Scan(self.table, where, columns=columns), self.fresh)
 
     def _beyond_traces(self, where: Filter) -> Filter:
         """What a filter asks of fresh rows besides being of the traces that they are of."""
@@ -280,6 +285,8 @@ class Picture:
 
 def scanned(plan: Scan) -> tuple[str, ...]:
     """The columns that a scan gives or orders by."""
+    if plan.columns is plan.table.light and all(term.column in plan.columns for term in plan.complete_order):
+        return plan.columns  # what is mostly asked for
     wanted = {*plan.projection, *(term.column for term in plan.complete_order)}
     return tuple(name for name in plan.table.columns if name in wanted)
 
