@@ -30,7 +30,8 @@ from colonnade.engine.stores.embedded.folder import Folder, Manifest, not_writte
 from colonnade.engine.stores.embedded.fresh import Fresh
 from colonnade.engine.stores.embedded.locks import Gate
 from colonnade.engine.stores.embedded.log import TABLES, Change, LogReader, LogWriter, TooLong, Verb
-from colonnade.engine.stores.embedded.reading import Picture, scanned, summarized, values_of
+from colonnade.engine.stores.embedded.narrowing import scanned, summarized, values_of
+from colonnade.engine.stores.embedded.reading import Picture
 from colonnade.engine.stores.embedded.segments import Attached, Segments
 from colonnade.errors import Conflict, StoreClosed, StoreError
 from colonnade.schemas.table import Table

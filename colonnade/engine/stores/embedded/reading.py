@@ -18,18 +18,25 @@ import pyarrow as pa
 from colonnade.engine import fold
 from colonnade.engine.dialect import DUCKDB
 from colonnade.engine.normalize import named_columns
-from colonnade.engine.plan import TRUE, And, Bucket, Filter, Is, Null, OneOf, Scan, Summarize
+from colonnade.engine.plan import TRUE, And, Filter, Null, OneOf, Scan, Summarize
 from colonnade.engine.relational import Renderer, Statement
 from colonnade.engine.stores.embedded.copies import Copies, rows_within
 from colonnade.engine.stores.embedded.folder import Manifest
 from colonnade.engine.stores.embedded.fresh import FreshTable, keys_of, wins
-from colonnade.engine.stores.embedded.index import INDEXED, Range
+from colonnade.engine.stores.embedded.index import Range
+from colonnade.engine.stores.embedded.narrowing import (
+    beyond,
+    looked_at,
+    narrowing,
+    scanned,
+    summarized,
+    times_of,
+    values_of,
+)
 from colonnade.engine.stores.embedded.segments import PLACE, ROOTS, TIME, VERSION_COLUMN, Attached, Segments
 from colonnade.schemas import SPANS
 from colonnade.schemas.table import Table
 
-_FEW: Final = 128
-"""A filter on at most so many ids is looked up in the indexes."""
 _INLINE: Final = 64
 """At most so many row ids are written into a statement."""
 _ROOT: Final = Null("parentSpanId")
@@ -106,7 +113,7 @@ class Picture:
         """What a filter asks of fresh rows besides being of the traces that they are of."""
         if self.traces is None:
             return where
-        return _beyond(where, lambda part: values_of(part, "traceId") == self.traces)
+        return beyond(where, lambda part: values_of(part, "traceId") == self.traces)
 
     def _with_payloads(self, plan: Scan, page: pa.Table) -> pa.Table:
         """The rows of a page whose keys are known already."""
@@ -143,8 +150,8 @@ class Picture:
         fresh = self.fresh
         if roots := self._of_roots(plan.where, summarized(plan)):  # as all are that are asked below
             fresh = fresh.filter(fresh.column("parentSpanId").is_null())
-            plan = replace(plan, where=_beyond(plan.where, lambda part: part == _ROOT))
-        columns = ", ".join(map(DUCKDB.ident, _looked_at(plan))) or "1"  # rows alone are counted without a look at them
+            plan = replace(plan, where=beyond(plan.where, lambda part: part == _ROOT))
+        columns = ", ".join(map(DUCKDB.ident, looked_at(plan))) or "1"  # rows alone are counted without a look at them
         wanted: dict[str, list[int]] = {}
         sources = [self._source(each, ranges, wanted, roots=roots) for each, ranges in self._places(plan.where)]
         union = " UNION ALL ".join(f"SELECT {columns} FROM {source}" for source in (*sources, "fresh"))
@@ -154,10 +161,13 @@ class Picture:
 
     def _places(self, where: Filter) -> Places:
         """The segments that may have such rows, and where in them."""
+        name = self.table.name
+        first, last = times_of(where, TIME[name])
+        held = [each for each in self.attached if first <= each.segment.last[name] and each.segment.first[name] <= last]
         narrowed = narrowing(self.table, where)
         if narrowed is None:
-            return [(each, _WHOLE) for each in self.attached]
-        found = [(each, each.index.ranges(self.table.name, *narrowed)) for each in self.attached]
+            return [(each, _WHOLE) for each in held]
+        found = [(each, each.index.ranges(name, *narrowed)) for each in held]
         return [(each, ranges) for each, ranges in found if ranges]
 
     def _walk(self, plan: Scan) -> Iterator[tuple[Places, int | None]]:
@@ -197,7 +207,7 @@ class Picture:
         # A column that holds nothing is not read: every column costs a tenth of a millisecond.
         there = [name for name in columns if name not in empty] or [self.table.key[0]]
         if roots := self._of_roots(plan.where, columns):
-            branch = branch.but(where=_beyond(plan.where, lambda part: part == _ROOT))
+            branch = branch.but(where=beyond(plan.where, lambda part: part == _ROOT))
         statements = []
         wanted: dict[str, list[int]] = {}
         for attached, ranges in places:
@@ -281,52 +291,6 @@ class Picture:
         elif here := [each for each in replaced if any(first <= each <= last for first, last in ranges)]:
             conditions.append(f"{place} NOT IN (SELECT unnest({here}))")
         return conditions
-
-
-def scanned(plan: Scan) -> tuple[str, ...]:
-    """The columns that a scan gives or orders by."""
-    if plan.columns is plan.table.light and all(term.column in plan.columns for term in plan.complete_order):
-        return plan.columns  # what is mostly asked for
-    wanted = {*plan.projection, *(term.column for term in plan.complete_order)}
-    return tuple(name for name in plan.table.columns if name in wanted)
-
-
-def summarized(plan: Summarize) -> tuple[str, ...]:
-    """The columns that a summary looks at, one at least."""
-    return _looked_at(plan) or plan.table.key[:1]
-
-
-def _looked_at(plan: Summarize) -> tuple[str, ...]:
-    named = named_columns(plan.where) | {measure.column for measure in plan.measures if measure.column}
-    named |= {term.column if isinstance(term, Bucket) else term for term in plan.by}
-    return tuple(name for name in plan.table.columns if name in named)
-
-
-def narrowing(table: Table, where: Filter) -> tuple[str, tuple[str, ...]] | None:
-    """An indexed column and the few values of it to which a filter narrows the rows, where it does."""
-    for column in INDEXED[table.name]:
-        if (values := values_of(where, column)) is not None:
-            return column, values
-    return None
-
-
-def values_of(where: Filter, column: str) -> tuple[str, ...] | None:
-    """The values of a column to which a filter narrows the rows, where it does and they are few."""
-    for part in where.of if isinstance(where, And) else (where,):
-        match part:
-            case Is(place, "=", str() as value) if place == column:
-                return (value,)
-            case OneOf(name, values) if name == column and len(values) <= _FEW and None not in values:
-                return tuple(dict.fromkeys(values))
-            case And():
-                if (found := values_of(part, column)) is not None:
-                    return found
-    return None
-
-
-def _beyond(where: Filter, is_known: Callable[[Filter], bool]) -> Filter:
-    """A filter without those of its parts that are known to hold."""
-    return And(tuple(part for part in (where.of if isinstance(where, And) else (where,)) if not is_known(part)))
 
 
 def _rows(places: Mapping[str, Sequence[int]]) -> pa.Table:
