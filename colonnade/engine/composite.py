@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 from weakref import WeakSet
@@ -17,8 +17,9 @@ from colonnade.engine.domains.workflows import Workflows
 from colonnade.engine.operation import Async, Clock, Domain, Sync
 from colonnade.engine.plan import Plan, Scan, Steps
 from colonnade.engine.questions import Questions
-from colonnade.engine.store import AnyStore, AsyncStore, Store, run, run_async, stream
+from colonnade.engine.store import AnyStore, AsyncStore, Store, run, run_async, stream, stream_async
 from colonnade.errors import InvalidInput, StoreClosed, Unsupported
+from colonnade.queries.tables import Tables
 from colonnade.schemas import DOMAINS, table_named
 from colonnade.schemas.table import Table
 
@@ -105,6 +106,12 @@ class _Composition:
             raise InvalidInput(f"no such domain: {domain!r}; the domains are {', '.join(DOMAINS)}")
         return self._domain(domain) if domain in self._overrides or self._default is not None else None
 
+    def blocking(self, plan: Scan) -> Iterator[pa.RecordBatch]:
+        """The rows of a scan as a stream that blocks, for readers that cannot await."""
+        if not isinstance(store := self.route(plan.table), Store):
+            raise Unsupported(f"{store} has no blocking driver here; open it with colonnade.open() for this")
+        return stream(plan, self.route)
+
     def _writer(self, table: Table | str, options: WriterOptions) -> Writer:
         from colonnade.engine.writer import Writer
 
@@ -125,7 +132,7 @@ class _Composition:
         return f"<{type(self).__name__} {', '.join(kept)}>"
 
 
-class Storage(_Composition):
+class Storage(_Composition, Tables[Sync]):
     """A storage whose methods block: for notebooks, scripts and threads. Made by ``colonnade.open``."""
 
     def __init__(
@@ -277,7 +284,7 @@ class Storage(_Composition):
         self.close()
 
 
-class AsyncStorage(_Composition):
+class AsyncStorage(_Composition, Tables[Async]):
     """A storage whose methods are awaited: for agents and servers. Made by ``colonnade.aopen``."""
 
     def __init__(self, default: AnyStore | None = None, *, id: str = "colonnade", **overrides: AnyStore) -> None:
@@ -329,6 +336,10 @@ class AsyncStorage(_Composition):
     async def execute(self, plan: Plan) -> Any:
         """Run one plan of the waist: ``pa.Table`` for reads, a count for changes."""
         return await run_async(lambda: _only(plan), self.route, None)
+
+    def batches(self, plan: Scan) -> AsyncIterator[pa.RecordBatch]:
+        """The rows of a scan as a stream of record batches: ``async for batch in ...``."""
+        return stream_async(plan, self.route)
 
     async def sql(self, query: str, parameters: Parameters = None, **limits: Unpack[Limits]) -> SqlResult:
         """As ``Storage.sql``, but all rows are read before it returns: looking at them waits for nothing.

@@ -46,6 +46,10 @@ class Filter:
     def __invert__(self) -> Filter:
         return Not(self)
 
+    def __bool__(self) -> bool:
+        # `and`, `or` and `0 < col("cost") < 1` ask this, and would quietly drop one of the two conditions.
+        raise InvalidInput("a condition is true or false of a row only: join several with &, | and ~, in parentheses")
+
 
 @dataclass(frozen=True, slots=True)
 class At:
