@@ -47,7 +47,7 @@ class Filter:
         return Not(self)
 
     def __bool__(self) -> bool:
-        # `and`, `or` and `0 < col("cost") < 1` ask this, and would quietly drop one of the two conditions.
+        # `and` and `0 < x < 1` ask this, and would drop one condition of two.
         raise InvalidInput("a condition is true or false of a row only: join several with &, | and ~, in parentheses")
 
 
@@ -328,7 +328,7 @@ class Nearest:
     @property
     def projection(self) -> tuple[str, ...]:
         """The columns that it gives, before the similarity."""
-        return tuple(self.table.columns) if self.columns is None else self.columns
+        return self.table.names if self.columns is None else self.columns
 
     @property
     def names(self) -> tuple[str, ...]:

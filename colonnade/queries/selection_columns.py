@@ -78,7 +78,7 @@ class Column:
 
     def is_between(self, least: Any, most: Any) -> Filter:
         """From one value to another, both included."""
-        return (self >= least) & (self <= most)
+        return self._compared(">=", least) & self._compared("<=", most)
 
     def is_in(self, values: Iterable[Any]) -> Filter:
         """One of some values; of none it is false."""

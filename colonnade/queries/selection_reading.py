@@ -16,7 +16,7 @@ from colonnade.queries.watching import Progress, watched
 from colonnade.schemas.payloads import escape_text, from_json, to_json
 from colonnade.schemas.table import Table
 
-MAX_BYTES: Final = 2 * 2**30
+MAX_BYTES: Final = "2GiB"
 """What a read holds in memory at most, unless it is told otherwise."""
 
 Take = Callable[[pa.RecordBatch], object]
@@ -65,13 +65,6 @@ def _text_at(value: Any, path: Iterable[str | int]) -> str | None:
     return escape_text(value) if isinstance(value, str) else to_json(value)
 
 
-def shaped(
-    batches: Iterable[pa.RecordBatch], wanted: tuple[Wanted, ...], schema: pa.Schema
-) -> Iterator[pa.RecordBatch]:
-    """Batches of a scan with the columns that are wanted of it."""
-    return (shape(batch, wanted, schema) for batch in batches)
-
-
 def shape(batch: pa.RecordBatch, wanted: tuple[Wanted, ...], schema: pa.Schema) -> pa.RecordBatch:
     """A batch of a scan with the columns that are wanted of it."""
     return pa.RecordBatch.from_arrays([each.array(batch) for each in wanted], schema=schema)
@@ -93,7 +86,7 @@ def taking(
     most: int | None,
     progress: Progress | None,
 ) -> Iterator[Take]:
-    """What takes the batches of a scan: ``into`` gets each as ``make`` makes it, while all are within ``most`` bytes."""
+    """What takes the batches of a scan: ``into`` gets each as ``make`` makes it, as long as they fit ``most`` bytes."""
     rows = held = 0
     with watched(f"reading {what}", progress) as tell, into as take:
 
