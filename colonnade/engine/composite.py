@@ -16,6 +16,7 @@ from colonnade.engine.domains.workflows import Workflows
 from colonnade.engine.operation import Async, Sync
 from colonnade.engine.plan import Plan, Scan, Steps
 from colonnade.engine.questions import Questions
+from colonnade.engine.routing import Composition, only
 from colonnade.engine.store import AnyStore, AsyncStore, Store, run, run_async, stream, stream_async
 from colonnade.errors import Unsupported
 from colonnade.queries.tables import Tables
