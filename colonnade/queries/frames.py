@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import pyarrow as pa
 
@@ -25,12 +25,11 @@ if TYPE_CHECKING:
     import pandas
     import polars
 
-Make = Callable[[pa.RecordBatch], Any]
-
-
 def polars_frame(data: pa.Table | pa.RecordBatch) -> polars.DataFrame:
     """Arrow rows as a Polars frame; text and numbers are not copied where Polars can do without."""
     import polars
+
+    import colonnade.queries.frames_json  # noqa: F401  # frames have .json from here on
 
     return cast("polars.DataFrame", polars.from_arrow(data, rechunk=False))
 

@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 
 
 def lazy_frame(chosen: Selection[Any]) -> polars.LazyFrame:
-    """The frame of a selection, read by Polars: its columns, filters and row limits are handed to the store."""
+    """The frame of a selection, read by Polars: its columns, filters and row limits are handed to the store.
+
+    ``Unsupported`` where the store has no driver that blocks, for Polars does not await.
+    """
     from polars.io.plugins import register_io_source
+
+    chosen.reader.blocking(chosen.plan)  # which reads nothing yet, and is refused here if at all
 
     def read(
         columns: list[str] | None, predicate: polars.Expr | None, rows: int | None, size: int | None

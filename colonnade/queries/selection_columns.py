@@ -154,19 +154,21 @@ def condition(table: Table, given: Iterable[object], equal: Mapping[str, Any]) -
             raise InvalidInput(f"{each!r:.80} is no condition; write col('cost') > 0.01, or cost=0.01 for equality")
         where &= each
     for name, value in equal.items():
-        where &= _equal(name, value)
+        where &= _equal(table, name, value)
     where = each_leaf(where, lambda leaf: _meant(table, leaf))
     normalize(Scan(table, where))  # what is wrong is said where it is written, not where it is read
     return where
 
 
-def _equal(name: str, value: Any) -> Filter:
+def _equal(table: Table, name: str, value: Any) -> Filter:
     """What ``where(name=value)`` means: null for ``None``, one of them for several."""
     if value is None:
         return Null(name)
     if isinstance(value, Column):
         raise InvalidInput(f"{name} is compared with a value, not with a column; store.sql() can do that")
-    return OneOf(name, tuple(value)) if isinstance(value, list | tuple | set | frozenset) else Is(name, "=", value)
+    is_json = table.columns[column_name(table, name)].kind.name == "json"  # where a list is a value
+    several = not is_json and isinstance(value, list | tuple | set | frozenset)
+    return OneOf(name, tuple(value)) if several else Is(name, "=", value)
 
 
 def _meant(table: Table, leaf: Filter) -> Filter:

@@ -1,0 +1,100 @@
+"""JSON columns of Polars frames as structs: ``pl.col("attributes").json.struct({"user": pl.String})``.
+
+Frames keep JSON as text, whose type never changes. This takes it apart, one level at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import polars
+from polars.datatypes import DataType, DataTypeClass
+
+from colonnade.errors import InvalidInput
+from colonnade.schemas.payloads import escape_text, from_json, to_json
+
+Fields = Mapping[str, DataType | DataTypeClass]
+"""The fields of a struct, with their dtypes."""
+
+_INT64: Final = 2**63
+
+
+def struct_of(texts: polars.Series, fields: Fields | None = None) -> polars.Series:
+    """JSON texts as a struct of some fields of their objects; null where there is none.
+
+    A field is null where it is missing, or of another type than the one that is given for it; as ``String``, all that
+    is no text is JSON text. Without ``fields`` there are all that occur, each as ``Boolean``, ``Int64``, ``Float64`` or
+    ``String`` by what is in it, and as JSON text where that is nested or mixed.
+    """
+    if texts.dtype not in (polars.String, polars.Null):
+        raise InvalidInput(f"{texts.name} is {texts.dtype}, and not JSON text")
+    found = [None if text is None else from_json(text) for text in texts.to_list()]
+    objects = [each if isinstance(each, dict) else None for each in found]
+    wanted = _inferred(objects) if fields is None else fields
+    columns = [_column(name, dtype, objects) for name, dtype in wanted.items()]
+    if not columns:
+        return polars.Series(texts.name, [None] * len(objects), polars.Struct([]))
+    is_object = polars.Series([each is not None for each in objects], dtype=polars.Boolean)
+    made = polars.DataFrame({column.name: column for column in columns}).to_struct(texts.name)
+    return polars.select(polars.when(is_object).then(made).alias(texts.name)).to_series()
+
+
+def _column(name: str, dtype: DataType | DataTypeClass, objects: Sequence[dict[str, Any] | None]) -> polars.Series:
+    values = [None if each is None else each.get(name) for each in objects]
+    if dtype == polars.String:
+        values = [None if value is None else _text(value) for value in values]
+    elif dtype == polars.Boolean:
+        values = [value if isinstance(value, bool) else None for value in values]
+    elif isinstance(dtype, DataType | DataTypeClass) and dtype.is_numeric():
+        values = [None if isinstance(value, bool | str) else value for value in values]
+    return polars.Series(name, values, dtype, strict=False)
+
+
+def _text(value: Any) -> str:
+    return escape_text(value) if isinstance(value, str) else to_json(value)
+
+
+def _inferred(objects: Sequence[dict[str, Any] | None]) -> Fields:
+    types: dict[str, set[type]] = {}
+    for each in objects:
+        for name, value in (each or {}).items():
+            known = types.setdefault(name, set())
+            if value is not None:
+                is_huge = type(value) is int and not -_INT64 <= value < _INT64
+                known.add(float if is_huge else type(value))
+    return {name: _dtype(known) for name, known in types.items()}
+
+
+def _dtype(types: set[type]) -> DataTypeClass:
+    if types == {bool}:
+        return polars.Boolean
+    if types == {int}:
+        return polars.Int64
+    return polars.Float64 if types and types <= {int, float} else polars.String
+
+
+@polars.api.register_expr_namespace("json")
+class JsonExpression:
+    """``pl.col("attributes").json``"""
+
+    def __init__(self, expression: polars.Expr) -> None:
+        self._expression = expression
+
+    def struct(self, fields: Fields) -> polars.Expr:
+        """JSON text as a struct of these fields; see ``struct_of``."""
+        return self._expression.map_batches(
+            lambda texts: struct_of(texts, fields), return_dtype=polars.Struct(fields), is_elementwise=True
+        )
+
+
+@polars.api.register_series_namespace("json")
+class JsonSeries:
+    """``frame["attributes"].json``"""
+
+    def __init__(self, texts: polars.Series) -> None:
+        self._texts = texts
+
+    def struct(self, fields: Fields | None = None) -> polars.Series:
+        """JSON text as a struct of these fields, or of all that occur; see ``struct_of``."""
+        return struct_of(self._texts, fields)
