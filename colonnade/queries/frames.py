@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas
     import polars
 
+
 def polars_frame(data: pa.Table | pa.RecordBatch) -> polars.DataFrame:
     """Arrow rows as a Polars frame; text and numbers are not copied where Polars can do without."""
     import polars

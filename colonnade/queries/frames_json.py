@@ -5,7 +5,9 @@ Frames keep JSON as text, whose type never changes. This takes it apart, one lev
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import Any, Final
 
 import polars
@@ -14,10 +16,12 @@ from polars.datatypes import DataType, DataTypeClass
 from colonnade.errors import InvalidInput
 from colonnade.schemas.payloads import escape_text, from_json, to_json
 
-Fields = Mapping[str, DataType | DataTypeClass]
+Dtype = DataType | DataTypeClass
+Fields = Mapping[str, Dtype]
 """The fields of a struct, with their dtypes."""
 
 _INT64: Final = 2**63
+_LARGEST: Final = sys.float_info.max
 
 
 def struct_of(texts: polars.Series, fields: Fields | None = None) -> polars.Series:
@@ -34,25 +38,43 @@ def struct_of(texts: polars.Series, fields: Fields | None = None) -> polars.Seri
     wanted = _inferred(objects) if fields is None else fields
     columns = [_column(name, dtype, objects) for name, dtype in wanted.items()]
     if not columns:
-        return polars.Series(texts.name, [None] * len(objects), polars.Struct([]))
+        return polars.Series(texts.name, [None if each is None else {} for each in objects], polars.Struct([]))
     is_object = polars.Series([each is not None for each in objects], dtype=polars.Boolean)
     made = polars.DataFrame({column.name: column for column in columns}).to_struct(texts.name)
     return polars.select(polars.when(is_object).then(made).alias(texts.name)).to_series()
 
 
-def _column(name: str, dtype: DataType | DataTypeClass, objects: Sequence[dict[str, Any] | None]) -> polars.Series:
-    values = [None if each is None else each.get(name) for each in objects]
+def _column(name: str, dtype: Dtype, objects: Sequence[dict[str, Any] | None]) -> polars.Series:
+    fit = _fitting(dtype)
+    values = [None if each is None else fit(each.get(name)) for each in objects]
+    return polars.Series(escape_text(name), values, dtype, strict=False)
+
+
+def _fitting(dtype: Dtype) -> Callable[[Any], Any]:
+    """What makes a JSON value one of a dtype; ``None`` of those of another type."""
     if dtype == polars.String:
-        values = [None if value is None else _text(value) for value in values]
-    elif dtype == polars.Boolean:
-        values = [value if isinstance(value, bool) else None for value in values]
-    elif isinstance(dtype, DataType | DataTypeClass) and dtype.is_numeric():
-        values = [None if isinstance(value, bool | str) else value for value in values]
-    return polars.Series(name, values, dtype, strict=False)
+        return lambda value: escape_text(value) if isinstance(value, str) else None if value is None else to_json(value)
+    if dtype == polars.Boolean:
+        return lambda value: value if isinstance(value, bool) else None
+    if dtype.is_integer():
+        return lambda value: int(value) if _is_number(value) and value % 1 == 0 else None
+    if dtype.is_float():
+        return lambda value: float(value) if _is_number(value) and not _LARGEST < abs(value) < inf else None
+    if isinstance(dtype, polars.List):
+        inner = _fitting(dtype.inner)
+        return lambda value: [inner(each) for each in value] if isinstance(value, list) else None
+    if isinstance(dtype, polars.Struct):
+        parts = {each.name: _fitting(each.dtype) for each in dtype.fields}
+        return lambda value: (
+            {name: fit(value.get(name)) for name, fit in parts.items()} if isinstance(value, dict) else None
+        )
+    raise InvalidInput(
+        f"JSON has no {dtype}: take it as String, and make of that what you need, as by .str.to_datetime()"
+    )
 
 
-def _text(value: Any) -> str:
-    return escape_text(value) if isinstance(value, str) else to_json(value)
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _inferred(objects: Sequence[dict[str, Any] | None]) -> Fields:
