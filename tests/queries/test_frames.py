@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pyarrow as pa
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -91,12 +90,16 @@ LITERALS: dict[str, tuple[Any, ...]] = {
 }
 
 
+def one_of(draw: st.DrawFn, expressions: list[pl.Expr]) -> pl.Expr:
+    return expressions[draw(st.integers(0, len(expressions) - 1))]
+
+
 @st.composite
 def predicates(draw: st.DrawFn, table: Table, depth: int = 2) -> pl.Expr:
     """Expressions of Polars over a table: most of them can be handed to a store, some cannot."""
     if depth and draw(st.booleans()):
         left, right = draw(predicates(table, depth - 1)), draw(predicates(table, depth - 1))
-        return draw(st.sampled_from([left & right, left | right, ~left, left.xor(right)]))
+        return one_of(draw, [left & right, left | right, ~left, left.xor(right)])
     columns = [column for column in table.columns.values() if column.kind.name in LITERALS]
     column = draw(st.sampled_from(columns))
     here, kind = pl.col(column.name), column.kind.name
@@ -117,7 +120,7 @@ def predicates(draw: st.DrawFn, table: Table, depth: int = 2) -> pl.Expr:
         *([here.dt.year() == 2026] if kind == "timestamp" else []),
         *([here + 1 > value, here.cast(pl.Float64) > 0.5] if kind in ("integer", "float") else []),
     ]
-    return draw(st.sampled_from(asked))
+    return one_of(draw, asked)
 
 
 _whole: dict[Table, pl.DataFrame] = {}
@@ -265,7 +268,7 @@ def test_stores_that_cannot_block_refuse_lazy_frames_at_once(tmp_path: Path) -> 
 
 def test_json_text_becomes_a_struct_of_the_fields_that_are_named() -> None:
     frame = pl.DataFrame({"x": ['{"model":"large","n":1,"l":[1,2]}', '{"model":2,"n":"1"}', None, '"text"']})
-    fields = {"model": pl.String, "n": pl.Int64, "l": pl.List(pl.Int64)}
+    fields: dict[str, Any] = {"model": pl.String, "n": pl.Int64, "l": pl.List(pl.Int64)}
     for made in (
         frame.select(pl.col("x").json.struct(fields))["x"],  # type: ignore[attr-defined]
         frame.lazy().select(pl.col("x").json.struct(fields)).collect()["x"],  # type: ignore[attr-defined]
@@ -313,6 +316,12 @@ def test_whatever_json_says_becomes_a_struct(values: list[Any], dtype: Any, name
     assert len(fields) == len({key for each in objects if isinstance(each, dict) for key in each})
 
 
-def test_arrow_is_what_frames_are_made_of() -> None:
+# --- what notebooks show ---
+
+
+def test_results_of_sql_show_themselves_as_frames_do_and_plans_as_text() -> None:
     with colonnade.open(":memory:") as store:
-        assert isinstance(store.spans.to_arrow(), pa.Table)
+        shown = store.sql("select '<script>alert(1)</script>' as name")._repr_mimebundle_()
+        assert "<script>alert" in shown["text/plain"] and "&lt;script&gt;" in shown["text/html"]
+        assert "<script>" not in shown["text/html"]
+        assert store.sql("explain select 1")._repr_mimebundle_().keys() == {"text/plain"}
