@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from colonnade.queries.frames import polars_frame, polars_schema
 from colonnade.queries.frames_predicate import filter_of
+from colonnade.queries.selection_reading import too_large
+from colonnade.queries.watching import Progress, watched
 
 if TYPE_CHECKING:
     import polars
@@ -15,10 +17,11 @@ if TYPE_CHECKING:
     from colonnade.queries.selection import Selection
 
 
-def lazy_frame(chosen: Selection[Any]) -> polars.LazyFrame:
+def lazy_frame(chosen: Selection[Any], most: int | None, progress: Progress | None) -> polars.LazyFrame:
     """The frame of a selection, read by Polars: its columns, filters and row limits are handed to the store.
 
-    ``Unsupported`` where the store has no driver that blocks, for Polars does not await.
+    ``TooLarge`` where Polars is handed more than ``most`` bytes in one reading. ``Unsupported`` where the store has no
+    driver that blocks, for Polars does not await.
     """
     from polars.io.plugins import register_io_source
 
@@ -27,7 +30,8 @@ def lazy_frame(chosen: Selection[Any]) -> polars.LazyFrame:
     def read(
         columns: list[str] | None, predicate: polars.Expr | None, rows: int | None, size: int | None
     ) -> Iterator[polars.DataFrame]:
-        return _frames(chosen, columns, predicate, rows)
+        frames = _frames(chosen, columns, predicate, rows)
+        return _bounded(frames, chosen.table.name, most, progress)
 
     return register_io_source(
         read, schema=polars_schema(chosen.schema), explain_name="colonnade", explain_detail=repr(chosen)[:200]
@@ -72,6 +76,20 @@ def _frames(
         empty = False
     if empty:
         yield _asked(polars_frame(asked.schema.empty_table()), columns, predicate)
+
+
+def _bounded(
+    frames: Iterator[polars.DataFrame], what: str, most: int | None, progress: Progress | None
+) -> Iterator[polars.DataFrame]:
+    rows = held = 0
+    with watched(f"reading {what}", progress) as tell:
+        for frame in frames:
+            held += frame.estimated_size()
+            if most is not None and held > most:
+                raise too_large(what, rows, most)
+            rows += frame.height
+            tell(rows)
+            yield frame
 
 
 def _asked(frame: polars.DataFrame, columns: list[str] | None, predicate: polars.Expr | None) -> polars.DataFrame:

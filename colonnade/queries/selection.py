@@ -190,9 +190,9 @@ class Selectable(Bound[C]):
         """All rows as a Polars frame; the arguments are those of ``to_arrow``.
 
         With ``lazy`` it is a lazy frame, which reads when it is collected: only the columns that are used, and only
-        rows for which its filters may be true. There ``max_bytes`` bounds what is handed to Polars at a time.
+        rows for which its filters may be true. ``max_bytes`` and ``progress`` are then about each time it does.
         """
-        return self._lazy_frame() if lazy else self._frame(max_bytes, progress)
+        return self._lazy_frame(max_bytes, progress) if lazy else self._frame(max_bytes, progress)
 
     @operation
     def _frame(self, max_bytes: int | str | None, progress: Progress | None) -> Steps[polars.DataFrame]:
@@ -203,11 +203,11 @@ class Selectable(Bound[C]):
         return polars.concat(frames, rechunk=False)
 
     @operation
-    def _lazy_frame(self) -> Steps[polars.LazyFrame]:
+    def _lazy_frame(self, max_bytes: int | str | None, progress: Progress | None) -> Steps[polars.LazyFrame]:
         from colonnade.queries.frames_lazy import lazy_frame
 
         yield from ()
-        return lazy_frame(self._selection)
+        return lazy_frame(self._selection, bound(max_bytes), progress)
 
     @operation
     def to_parquet(self, path: str | os.PathLike[str], *, progress: Progress | None = None) -> Steps[int]:

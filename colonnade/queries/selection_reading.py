@@ -107,6 +107,6 @@ def too_large(what: str, rows: int, most: int) -> TooLarge:
     """The error for rows that take more than they may."""
     return TooLarge(
         f"these {what} take more than max_bytes={spell_size(most)} after {rows:,} rows. Narrow them with since=, "
-        "where(), columns() or limit(); or read them in pieces with batches(), to_parquet() or to_polars(lazy=True); "
-        "or give max_bytes= what this machine has room for"
+        "where(), columns() or limit(); or read them in pieces with batches() or to_parquet(); or give max_bytes= "
+        "what this machine has room for"
     )

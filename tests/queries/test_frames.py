@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import colonnade
 from colonnade import col
 from colonnade.engine.plan import FALSE, TRUE, And, Filter, Is, Not, Null, OneOf, Or, Put, Scan
-from colonnade.errors import InvalidInput, Unsupported
+from colonnade.errors import InvalidInput, TooLarge, Unsupported
 from colonnade.queries.frames_json import struct_of
 from colonnade.queries.frames_lazy import narrowed
 from colonnade.queries.frames_predicate import filter_of
@@ -238,6 +238,16 @@ def test_a_lazy_frame_reads_when_it_is_collected_and_what_is_there_then() -> Non
         assert frame.head(2).collect().height == 2 and frame.head(0).collect().height == 0
         model = store.spans.columns("spanId", x=col.attributes["x"]).to_polars(lazy=True)
         assert model.filter(pl.col("x").is_null()).select("spanId").collect().height == 3
+
+
+def test_a_lazy_frame_is_bounded_too_and_tells_its_progress(stores: list[Any]) -> None:
+    told: list[int] = []
+    whole = stores[1].spans.to_polars(lazy=True, progress=told.append).collect()
+    assert told[-1] == whole.height
+    with pytest.raises((TooLarge, pl.exceptions.ComputeError), match="these spans take more than max_bytes=64 B"):
+        stores[1].spans.to_polars(lazy=True, max_bytes=64).collect()
+    with pytest.raises(InvalidInput, match="is no size"):
+        stores[1].spans.to_polars(lazy=True, max_bytes="much")
 
 
 def test_stores_that_cannot_block_refuse_lazy_frames_at_once(tmp_path: Path) -> None:
