@@ -27,12 +27,23 @@ if TYPE_CHECKING:
 
 
 def polars_frame(data: pa.Table | pa.RecordBatch) -> polars.DataFrame:
-    """Arrow rows as a Polars frame; text and numbers are not copied where Polars can do without."""
+    """Arrow rows as a Polars frame; numbers are not copied."""
     import polars
 
     import colonnade.queries.frames_json  # noqa: F401  # frames have .json from here on
 
-    return cast("polars.DataFrame", polars.from_arrow(data, rechunk=False))
+    # Text that is null throughout, as much of a span is, would be copied like any other: 16 bytes for each null.
+    empty = [name for name, column in zip(data.schema.names, data.columns, strict=True) if _is_empty_text(column)]
+    if len(empty) == data.num_columns:
+        empty = empty[1:]
+    there = [name for name in data.schema.names if name not in empty]
+    frame = cast("polars.DataFrame", polars.from_arrow(data.select(there), rechunk=False))
+    nulls = [polars.lit(None, polars.String).alias(name) for name in empty]
+    return frame.with_columns(nulls).select(data.schema.names) if nulls else frame
+
+
+def _is_empty_text(column: pa.Array | pa.ChunkedArray) -> bool:
+    return bool(column.type == pa.string() and len(column) and column.null_count == len(column))
 
 
 def polars_schema(schema: pa.Schema) -> polars.Schema:
