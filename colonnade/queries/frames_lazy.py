@@ -81,7 +81,7 @@ def _frames(
 def _bounded(
     frames: Iterator[polars.DataFrame], what: str, most: int | None, progress: Progress | None
 ) -> Iterator[polars.DataFrame]:
-    rows = held = 0
+    rows, held = 0, 0.0
     with watched(f"reading {what}", progress) as tell:
         for frame in frames:
             held += frame.estimated_size()

@@ -52,9 +52,14 @@ def test_what_takes_long_is_shown_and_then_gone(screen: Screen, monkeypatch: pyt
 
 def test_an_error_takes_the_picture_away(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "PATIENCE", 0.001)
-    with pytest.raises(RuntimeError), watching.watched("reading spans"):
-        assert screen.shown.wait(10)
-        raise RuntimeError
+
+    def fail() -> None:
+        with watching.watched("reading spans"):
+            assert screen.shown.wait(10)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert screen.is_gone
 
 
