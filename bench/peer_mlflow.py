@@ -44,7 +44,7 @@ def main(file: str, rows: int, folder: str) -> dict[str, Any]:
 
     (read,) = measure.turns(trace, times=50)
     with measure.spent() as exported:
-        frame = mlflow.search_traces(experiment_ids=[experiment])
+        frame = mlflow.search_traces(locations=[experiment])
     if frame["spans"].map(len).sum() != rows:
         raise RuntimeError("not all spans were exported")
     export = {"rows": rows, "wall": exported.wall, "cpu": exported.cpu}
