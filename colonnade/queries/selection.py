@@ -22,6 +22,7 @@ from colonnade.queries.frames import framing, pandas_frame
 from colonnade.queries.pages import When, window
 from colonnade.queries.selection_columns import Column, column_name, condition, place_of
 from colonnade.queries.selection_reading import MAX_BYTES, Wanted, bound, shape, taking
+from colonnade.queries.selection_words import in_words
 from colonnade.queries.times import time_of
 from colonnade.queries.watching import Progress
 from colonnade.schemas.records import Record
@@ -101,6 +102,9 @@ class Selectable(Bound[C]):
         if not names:
             raise InvalidInput("name at least one column to order by")
         terms = [Order(column_name(chosen.table, name), descending, nulls_first) for name in names]
+        for term in terms:
+            if (kind := chosen.table.columns[term.column].kind.name) in ("json", "binary", "vector"):
+                raise InvalidInput(f"{term.column} is {kind}, which has no order; order by another column")
         return replace(chosen, order=tuple(terms))
 
     def limit(self, rows: int) -> Selection[C]:
@@ -294,11 +298,10 @@ class Selection(Selectable[C]):
             yield self.shape(batch)
 
     def __repr__(self) -> str:
-        said = [f"<Selection of {self.table.name}"]
-        if self.filter != TRUE:
-            said.append(f"where {self.filter}")
-        if self.order:
-            said.append("by " + ", ".join(f"{each.column}{' descending' * each.descending}" for each in self.order))
-        if self.most is not None:
-            said.append(f"at most {self.most:,}")
-        return f"{', '.join(said)}: {', '.join(each.name for each in self.chosen)}>"
+        said = f"{self.table.name} where {in_words(self.filter)}" if self.filter != TRUE else self.table.name
+        terms = [f"{each.column}{' descending' * each.descending}" for each in self.order]
+        parts = [f"by {', '.join(terms)}"] if terms else []
+        parts += [] if self.most is None else [f"at most {self.most:,}"]
+        names = [each.name for each in self.chosen]
+        given = {self.table.light: "light columns", self.table.names: "all columns"}.get(tuple(names), ", ".join(names))
+        return f"<Selection of {', '.join([said, *parts])}: {given}>"

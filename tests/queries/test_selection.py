@@ -51,6 +51,9 @@ SPANS_KEPT = [
 ]
 
 
+LONG = f"spans where name contains '{'x' * 56}...: light columns"
+
+
 def keep(storage: Any) -> None:
     storage.observability.batch_create_spans(records=SPANS_KEPT)
 
@@ -238,9 +241,35 @@ def test_selections_are_values() -> None:
             SPANS, Is("name", "=", "chat"), (desc("startedAt"),), 3, columns=SPANS.light
         )
         assert store.spans.filter == store.spans.limit(1).filter
-        assert repr(store.spans.where(name="chat").order_by("cost", descending=True).limit(5).columns("cost")) == (
-            "<Selection of spans, where Is(place='name', op='=', value='chat'), by cost descending, at most 5: cost>"
-        )
+
+
+@pytest.mark.parametrize(
+    ("narrowed", "said"),
+    [
+        (lambda spans: spans, "spans: light columns"),
+        (lambda spans: spans.where(name="chat").with_payloads(), "spans where name = 'chat': all columns"),
+        (
+            lambda spans: spans.where((col.cost > 0.01) | col.cost.is_null(), name="chat").columns("cost"),
+            "spans where (cost > 0.01 or cost is null) and name = 'chat': cost",
+        ),
+        (
+            lambda spans: spans.order_by("cost", descending=True).limit(5000),
+            "spans, by cost descending, at most 5,000: light columns",
+        ),
+        (lambda spans: spans.since(NOON), "spans where startedAt >= 2026-01-31 12:00:00+00:00: light columns"),
+        (lambda spans: spans.where(col.attributes["a"][0] == 1), "spans where attributes['a'][0] = 1: light columns"),
+        (lambda spans: spans.where(~col.name.is_in(["a"])), "spans where not (name in ['a']): light columns"),
+        (lambda spans: spans.where(col.cost.is_not_null()), "spans where cost is not null: light columns"),
+        (
+            lambda spans: spans.where(col.name.contains("x" * 99)),
+            f"spans where name contains '{'x' * 56}...: light columns",
+        ),
+        (lambda spans: spans.where(FALSE), "spans where nothing: light columns"),
+    ],
+)
+def test_selections_say_what_they_are(narrowed: Any, said: str) -> None:
+    with colonnade.open(":memory:") as store:
+        assert repr(narrowed(store.spans)) == f"<Selection of {said}>"
 
 
 @pytest.mark.parametrize(
@@ -299,6 +328,7 @@ def test_what_conditions_mean(written: Any, meant: Any) -> None:
         (lambda spans: spans.columns(1), "named by text"),
         (lambda spans: spans.order_by(), "at least one"),
         (lambda spans: spans.order_by("costs"), "did you mean 'cost'"),
+        (lambda spans: spans.order_by("attributes"), "is json, which has no order"),
         (lambda spans: spans.limit(-1), "whole number >= 0"),
         (lambda spans: spans.limit("3"), "whole number >= 0"),
     ],
