@@ -300,8 +300,8 @@ class Selection(Selectable[C]):
     def __repr__(self) -> str:
         said = f"{self.table.name} where {in_words(self.filter)}" if self.filter != TRUE else self.table.name
         terms = [f"{each.column}{' descending' * each.descending}" for each in self.order]
-        by = [f"by {', '.join(terms)}"] if terms else []
-        most = [] if self.most is None else [f"at most {self.most:,}"]
+        by: list[str] = [f"by {', '.join(terms)}"] if terms else []
+        most: list[str] = [] if self.most is None else [f"at most {self.most:,}"]
         names = [each.name for each in self.chosen]
         given = {self.table.light: "light columns", self.table.names: "all columns"}.get(tuple(names), ", ".join(names))
         return f"<Selection of {', '.join([said, *by, *most])}: {given}>"
