@@ -11,7 +11,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, get_type_hints
+from typing import Any, Final, get_overloads, get_type_hints
 
 import colonnade
 from colonnade.engine.composite import Storage
@@ -209,9 +209,16 @@ def _method(name: str, each: Callable[..., Any] | property, *, within: str = "",
     else:
         signature = inspect.signature(each)
         given = [argument for argument in signature.parameters.values() if argument.name != "self"]
-        spelled = _python(within + name, given, str(signature.return_annotation))
+        spelled = _python(within + name, given, _answer(each, signature))
     lines += ["```text", spelled, "```", ""]
     return [*lines, f"On the wire `{wire(name)}{_wired(given)}`.", ""] if wired else lines
+
+
+def _answer(each: Callable[..., Any], signature: inspect.Signature) -> str:
+    """What a call gives; of several overloads, those that block."""
+    blocking = [said for said in get_overloads(each) if "Async" not in str(inspect.signature(said).parameters["self"])]
+    answers = [str(inspect.signature(said).return_annotation) for said in blocking]
+    return " | ".join(dict.fromkeys(answers)) or str(signature.return_annotation)
 
 
 def _python(name: str, arguments: list[inspect.Parameter], answer: str) -> str:
