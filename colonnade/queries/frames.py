@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
@@ -22,6 +21,8 @@ import pyarrow as pa
 from colonnade.errors import MissingExtra
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     import pandas
     import polars
 
@@ -57,6 +58,8 @@ def framing(frames: list[polars.DataFrame], schema: pa.Schema) -> Iterator[Calla
 
     When the block ends, all of them are in ``frames``, which has one at least.
     """
+    from concurrent.futures import ThreadPoolExecutor  # not before it is used: opening a store is to be light
+
     frames.append(polars_frame(schema.empty_table()))
     made: list[Future[polars.DataFrame]] = []
     with ThreadPoolExecutor(1, "colonnade-frames") as thread:
