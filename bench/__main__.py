@@ -20,6 +20,7 @@ QUESTIONS: Final = (
     "encoding",
     "reads",
     "analytics",
+    "export",
     "size",
     "memory_domain",
     "recall",

@@ -43,9 +43,14 @@ def main(file: str, rows: int, folder: str) -> dict[str, Any]:
             raise RuntimeError("the trace is not there")
 
     (read,) = measure.turns(trace, times=50)
+    with measure.spent() as exported:
+        frame = mlflow.search_traces(locations=[experiment])
+    if frame["spans"].map(len).sum() != rows:
+        raise RuntimeError("not all spans were exported")
+    export = {"rows": rows, "wall": exported.wall, "cpu": exported.cpu}
     size = measure.folder_bytes(Path(folder))
     answer = {"rows": rows, "wall": took.wall, "cpu": took.cpu, "accepted": took.wall, "bytes": size}
-    return {**answer, "get_trace": measure.summary(read), "rss": measure.tree_rss(os.getpid())}
+    return {**answer, "export": export, "get_trace": measure.summary(read), "rss": measure.tree_rss(os.getpid())}
 
 
 def _dumped(span: ReadableSpan) -> ReadableSpan:

@@ -45,12 +45,13 @@ def main(run: Run) -> None:
         read = measure.in_fresh(read_traces, path=str(place), file=str(file), rows=run.peer_spans, times=50)
     run.scratch("peer-store")
     for peer, (name, target) in PEERS.items():
-        seen = _measured(run, peer, name, file)
+        seen = measured(run, peer, name, file, run.peer_spans)
         if seen is not None:
             _report(run, name, target, ours, read, seen)
 
 
-def _measured(run: Run, peer: str, name: str, file: Path) -> dict[str, Any] | None:
+def measured(run: Run, peer: str, name: str, file: Path, rows: int) -> dict[str, Any] | None:
+    """What a peer did with the first spans of a file; ``None``, and a note, where it cannot be asked."""
     python = VENVS / peer / "bin" / "python"
     place = run.scratch(peer)
     place.mkdir()
@@ -58,7 +59,7 @@ def _measured(run: Run, peer: str, name: str, file: Path) -> dict[str, Any] | No
         with run.doing(f"installing {name} into {VENVS.name} (a minute or two, the first time)"):
             _install(peer, python)
         with run.doing(f"writing the same into {name} (a minute)"):
-            command = [str(python), "-m", f"bench.peer_{peer}", str(file), str(run.peer_spans), str(place)]
+            command = [str(python), "-m", f"bench.peer_{peer}", str(file), str(rows), str(place)]
             log = place / "stderr.log"
             with log.open("wb") as errors:
                 said = subprocess.run(

@@ -9,6 +9,7 @@
     ├── NotFound (also LookupError)          the thing to change is not there; nothing was written
     ├── AlreadyExists                        the thing to create is there; nothing was written
     ├── Conflict                             others kept changing the same rows; safe to try again
+    ├── TooLarge                             an answer takes more memory than it may; narrow it, or stream it
     ├── QueueFull                            a writer has no room, and was told not to wait for it any longer
     ├── Unsupported                          this store cannot do it, and it would be wrong to guess
     ├── MissingExtra (also ImportError)      an optional package is not installed
@@ -100,6 +101,10 @@ class AlreadyExists(ColonnadeError):
 
 class Conflict(ColonnadeError):
     """Others changed the same rows in the meantime. Raised to a caller only after many tries."""
+
+
+class TooLarge(ColonnadeError):
+    """The rows of an answer take more memory than a read may hold; none are given, so that none are missed."""
 
 
 class QueueFull(ColonnadeError):

@@ -56,6 +56,10 @@ def test_there_is_a_page_for_each_table_and_no_other() -> None:
     assert pages == generate.tables(), "run: python docs/generate.py"
 
 
+def test_the_page_of_dtypes_is_what_frames_have() -> None:
+    assert (DOCS / "reference" / "dtypes.md").read_text() == generate.dtypes(), "run: python docs/generate.py"
+
+
 @pytest.mark.parametrize("each", OPERATIONS.values(), ids=list(OPERATIONS))
 def test_every_operation_is_documented_in_full_sentences(each: operation) -> None:  # type: ignore[type-arg]
     said = inspect.getdoc(each.steps)

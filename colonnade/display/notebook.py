@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import singledispatch
 from typing import Any, Final
 
+from colonnade.queries.shown import ShownRows
+
 HTML: Final = "text/html"
 PLAIN: Final = "text/plain"
 
@@ -19,6 +21,17 @@ def html_of(value: Any) -> str | None:
 def text_of(value: Any) -> str:
     """A value as plain text, for terminals and logs."""
     return repr(value)
+
+
+@html_of.register
+def _(value: ShownRows) -> str | None:
+    frame = value.shown_frame()
+    return None if frame is None else frame._repr_html_()  # which escapes what is in it
+
+
+@text_of.register
+def _(value: ShownRows) -> str:
+    return str(value)
 
 
 def mimebundle(value: Any) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 
@@ -24,3 +24,13 @@ def progress(console: Console, what: str, total: int) -> Iterator[Callable[[str]
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda done: bar.update(task, advance=1, description=done)
+
+
+@contextmanager
+def counter(what: str, console: Console | None = None) -> Iterator[Callable[[int], None]]:
+    """A count of rows while the block runs; call what it gives with how many there are. It leaves nothing behind."""
+    rows = TextColumn("{task.completed:,.0f} rows")
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), rows, TimeElapsedColumn())
+    with Progress(*columns, console=console or Console(stderr=True), transient=True) as shown:
+        task = shown.add_task(what, total=None)
+        yield lambda count: shown.update(task, completed=count)

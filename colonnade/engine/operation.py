@@ -8,7 +8,8 @@ operation, has each plan rewritten for its store, and yields only what a store r
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import update_wrapper
@@ -18,7 +19,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 
-from colonnade.engine.abilities import Route, perform
+from colonnade.engine.abilities import Route, native_scan, perform
 from colonnade.engine.normalize import named_columns
 from colonnade.engine.plan import TRUE, Delete, Plan, Put, Scan, Steps
 from colonnade.schemas import STORED
@@ -68,10 +69,15 @@ def new_id() -> str:
     return str(uuid4())
 
 
-class Domain(Generic[C]):
-    """One domain of the storage API, over whichever store keeps it."""
+class Bound(Generic[C]):
+    """What is bound to a storage and in its colour, so that it may have operations. ``name`` says who is asked."""
 
     name: ClassVar[str]
+    _runner: Runner
+
+
+class Domain(Bound[C]):
+    """One domain of the storage API, over whichever store keeps it."""
 
     def __init__(self, runner: Runner, clock: Clock) -> None:
         self._runner = runner
@@ -79,7 +85,7 @@ class Domain(Generic[C]):
 
 
 class operation(Generic[P, R]):
-    """A generator method of a domain as a method of its store's colour.
+    """A generator method of a domain, or of what else is bound, as a method of its store's colour.
 
     ``atomic`` operations read and then write what depends on it: they run in a transaction, or their writes are
     compared-and-set against what they read, and they run again from their start when others got in between.
@@ -89,7 +95,7 @@ class operation(Generic[P, R]):
         self.steps = steps
         self.atomic = atomic
 
-        def call(domain: Domain[Any], *args: P.args, **kwargs: P.kwargs) -> Any:
+        def call(domain: Bound[Any], *args: P.args, **kwargs: P.kwargs) -> Any:
             return domain._runner.run(lambda: steps(domain, *args, **kwargs), domain.name, atomic=atomic)
 
         self._call = update_wrapper(call, steps)
@@ -98,10 +104,10 @@ class operation(Generic[P, R]):
     @overload
     def __get__(self, domain: None, owner: type) -> operation[P, R]: ...
     @overload
-    def __get__(self, domain: Domain[Sync], owner: type) -> Callable[P, R]: ...
+    def __get__(self, domain: Bound[Sync], owner: type) -> Callable[P, R]: ...
     @overload
-    def __get__(self, domain: Domain[Async], owner: type) -> Callable[P, Coroutine[Any, Any, R]]: ...
-    def __get__(self, domain: Domain[Any] | None, owner: type) -> Any:
+    def __get__(self, domain: Bound[Async], owner: type) -> Callable[P, Coroutine[Any, Any, R]]: ...
+    def __get__(self, domain: Bound[Any] | None, owner: type) -> Any:
         """The method, bound to its domain."""
         return self if domain is None else MethodType(self._call, domain)
 
@@ -123,6 +129,33 @@ class Call:
     """A function of the user's that may take long: it is called in a thread where the operation is awaited."""
 
     function: Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """The rows of a scan as they come, for what does not need them all in memory.
+
+    ``into`` is entered where they are read, and gives what takes each batch; it is left when the last was taken, or
+    with the error that ended it.
+    """
+
+    plan: Scan
+    into: AbstractContextManager[Callable[[pa.RecordBatch], object]]
+
+    def drain(self, batches: Iterable[pa.RecordBatch]) -> int:
+        """Have batches taken; how many rows they had."""
+        rows = 0
+        with self.into as take:
+            for batch in batches:
+                take(batch)
+                rows += batch.num_rows
+        return rows
+
+
+def streamed(plan: Scan, into: AbstractContextManager[Callable[[pa.RecordBatch], object]]) -> Steps[int]:
+    """Have the rows of a scan taken as they come; how many there were."""
+    answer: int = yield Stream(plan, into)  # type: ignore[misc]  # no plan, and the driver knows
+    return answer
 
 
 def as_one(steps: Callable[[], Steps[R]]) -> Steps[R]:
@@ -175,7 +208,8 @@ class Guard:
 
 
 Natives = Generator[tuple[Any, Any], Any, R]
-"""Yields a store with a plan that it runs natively, or ``None`` with a ``Whole`` or a ``Call``; is sent the answer.
+"""Yields a store with a plan that it runs natively, or with a ``Stream`` of one, or ``None`` with a ``Whole`` or a
+``Call``; is sent the answer.
 
 It returns what the operation returns."""
 
@@ -191,6 +225,13 @@ def expand(steps: Steps[R], route: Route, guard: Guard | None = None) -> Natives
             return result
         if isinstance(plan, (Whole, Call)):
             answer = yield None, plan
+            continue
+        if isinstance(plan, Stream):
+            if (direct := native_scan(plan.plan, route)) is None:
+                found = yield from perform(plan.plan, route)
+                answer = plan.drain(found.to_batches())
+            else:
+                answer = yield direct[0], replace(plan, plan=direct[1])
             continue
         if guard is not None:
             plan = guard.before(plan)

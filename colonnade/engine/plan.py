@@ -46,6 +46,9 @@ class Filter:
     def __invert__(self) -> Filter:
         return Not(self)
 
+    def __bool__(self) -> bool:  # which `and` and `0 < x < 1` ask for, and would drop one of two conditions
+        raise InvalidInput("a condition is true or false of a row only: join several with &, | and ~, in parentheses")
+
 
 @dataclass(frozen=True, slots=True)
 class At:
@@ -204,7 +207,6 @@ class Put:
     With ``expect`` (some columns of rows as they were read, the key among them) it is compare-and-set over all of
     ``data``: rows that are in ``expect`` must still be stored so, the others must not be stored; otherwise ``Conflict``
     and nothing is written.
-
     ``data`` may be ``FewRows`` too, which the waist makes Arrow of for all stores but those that can take them.
     """
 
@@ -324,7 +326,7 @@ class Nearest:
     @property
     def projection(self) -> tuple[str, ...]:
         """The columns that it gives, before the similarity."""
-        return tuple(self.table.columns) if self.columns is None else self.columns
+        return self.table.names if self.columns is None else self.columns
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -389,7 +391,6 @@ def between(
 
 def after(order: tuple[Order, ...], last: tuple[Any, ...]) -> Filter:
     """The rows that come after the row with these values in an order: the next keyset page.
-
     The columns must hold no nulls (identifiers and start times do not).
     """
     parts: list[Filter] = []

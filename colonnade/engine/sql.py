@@ -6,10 +6,8 @@ that is scanned out of the stores: of the tables that are read, the columns that
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from math import isfinite
 from typing import Any, Final, Protocol
 from weakref import WeakSet
 
@@ -21,22 +19,11 @@ from colonnade.engine.sql_check import check
 from colonnade.engine.sql_result import SqlResult
 from colonnade.engine.store import AnyStore, Store, stream
 from colonnade.errors import InvalidInput
+from colonnade.queries.sizes import size_of
 from colonnade.queries.times import parse_duration
 from colonnade.schemas import TABLES
 from colonnade.schemas.table import Table
 
-_SIZES: Final = {
-    "": 1,
-    "B": 1,
-    "KB": 10**3,
-    "MB": 10**6,
-    "GB": 10**9,
-    "TB": 10**12,
-    "KIB": 2**10,
-    "MIB": 2**20,
-    "GIB": 2**30,
-    "TIB": 2**40,
-}
 LEAST_MEMORY: Final = 32 * 10**6
 """With less than this a query is not tried: DuckDB needs as much to begin."""
 
@@ -114,12 +101,9 @@ async def ask_async(storage: _AsyncStorage, query: str, parameters: Parameters, 
 
 
 def parse_size(given: int | str) -> int:
-    """Bytes: a number of them, or text such as ``512MB`` or ``2GiB``."""
-    size: object = given
-    if isinstance(given, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?I?B?)", given.strip().upper())):
-        wanted = float(match[1]) * _SIZES.get(match[2], 0)
-        size = int(wanted) if isfinite(wanted) else None
-    if not isinstance(size, int) or isinstance(size, bool) or not LEAST_MEMORY <= size < 2**63:
+    """Bytes of memory for a query: a number of them, or text such as ``512MB`` or ``2GiB``."""
+    size = size_of(given)
+    if size is None or not LEAST_MEMORY <= size < 2**63:
         raise InvalidInput(
             f"{given!r} is no memory to work with: write bytes or text, such as 512MB; 32MB is the least"
         )

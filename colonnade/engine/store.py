@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Generator, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import pyarrow as pa
 
 from colonnade.engine.abilities import Abilities, Route, native_scan, perform
-from colonnade.engine.operation import Call, Guard, Natives, Whole, expand
+from colonnade.engine.operation import Call, Guard, Natives, Stream, Whole, expand
 from colonnade.engine.plan import Delete, Nearest, Patch, Plan, Put, Scan, Search, Steps, Summarize
 from colonnade.engine.running import Engine, Query
 from colonnade.errors import Conflict, Unsupported
@@ -151,6 +151,11 @@ class AsyncStore:
         """Run one native plan."""
         raise NotImplementedError
 
+    async def batches(self, plan: Scan) -> AsyncIterator[pa.RecordBatch]:
+        """The rows of a scan as a stream, for results that do not fit into memory."""
+        for batch in (await self.execute(plan)).to_batches():
+            yield batch
+
     def transaction(self) -> AbstractAsyncContextManager[AsyncStore]:
         """A session in which plans are one."""
         raise Unsupported(f"{self} has no transactions")
@@ -212,7 +217,7 @@ async def run_async(steps: Callable[[], Steps[R]], route: Route, keeper: AnyStor
             await asyncio.sleep(pause)
 
 
-def stream(plan: Scan, route: Route) -> Iterator[pa.RecordBatch]:
+def stream(plan: Scan, route: Route) -> Generator[pa.RecordBatch, None, None]:
     """The rows of a scan as a stream where its store can, at once where something must be folded first."""
     direct = native_scan(plan, route)
     if direct is None:
@@ -220,6 +225,45 @@ def stream(plan: Scan, route: Route) -> Iterator[pa.RecordBatch]:
     else:
         store, scan = direct
         yield from store.batches(scan)
+
+
+async def stream_async(plan: Scan, route: Route) -> AsyncIterator[pa.RecordBatch]:
+    """As ``stream``, without blocking the event loop: a thread of its own reads where the driver is blocking."""
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
+    direct = native_scan(plan, route)
+    if direct is None:
+        for batch in (await _drive_async(perform(plan, route))).to_batches():
+            yield batch
+        return
+    store, scan = direct
+    if not isinstance(store, Store):
+        async for batch in store.batches(scan):
+            yield batch
+        return
+    loop = asyncio.get_running_loop()
+    batches = stream(plan, route)
+    thread = ThreadPoolExecutor(1, "colonnade-read")  # one for all batches: some drivers ask for it
+    try:
+        while (found := await loop.run_in_executor(thread, next, batches, None)) is not None:
+            yield found
+    finally:
+        await loop.run_in_executor(thread, batches.close)
+        thread.shutdown(wait=False)
+
+
+async def _drain_async(asked: Stream, store: AnyStore) -> int:
+    import asyncio
+
+    if isinstance(store, Store):
+        return await asyncio.to_thread(lambda: asked.drain(store.batches(asked.plan)))
+    rows = 0
+    with asked.into as take:
+        async for batch in store.batches(asked.plan):
+            take(batch)
+            rows += batch.num_rows
+    return rows
 
 
 def pauses(begun: float | None = None) -> Iterator[float | None]:
@@ -250,7 +294,9 @@ def _drive(natives: Natives[R], whole: Callable[[Callable[[], Steps[Any]]], Any]
         except StopIteration as stop:
             result: R = stop.value
             return result
-        if store is not None:
+        if isinstance(plan, Stream):
+            answer = plan.drain(store.batches(plan.plan))
+        elif store is not None:
             answer = store.execute(plan)
         elif isinstance(plan, Whole) and whole is not None:
             answer = whole(plan.steps)
@@ -272,6 +318,8 @@ async def _drive_async(natives: Natives[R], whole: Callable[[Callable[[], Steps[
             answer = await whole(plan.steps)
         elif isinstance(plan, Call):
             answer = await asyncio.to_thread(plan.function)
+        elif isinstance(plan, Stream):
+            answer = await _drain_async(plan, store)
         elif isinstance(store, Store):
             answer = await asyncio.to_thread(store.execute, plan)
         else:

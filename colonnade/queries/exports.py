@@ -59,14 +59,20 @@ def write(
     The file appears whole, by rename, or not at all. ``progress`` is told the rows written so far. Parquet is
     compressed with zstd; timestamps stay microseconds in UTC.
     """
-    kind = format_of(path)
     rows = 0
-    with _whole(path) as unfinished, _writer(kind, unfinished, schema) as put:
+    with writing(path, schema, format_of(path)) as put:
         for batch in batches:
             put(batch)
             rows += batch.num_rows
             progress(rows)
     return rows
+
+
+@contextmanager
+def writing(path: Path, schema: pa.Schema, kind: str) -> Iterator[Callable[[pa.RecordBatch], Any]]:
+    """What puts batches into a file of a format, which appears whole when the block ends, or not at all."""
+    with _whole(path) as unfinished, _writer(kind, unfinished, schema) as put:
+        yield put
 
 
 @contextmanager

@@ -7,7 +7,10 @@ by its name, when a picture is asked for: a program that shows nothing does not 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import polars
 
 
 class Shown:
@@ -17,3 +20,11 @@ class Shown:
         """The value as HTML and as plain text, by MIME type; the notebook takes the best that it can show."""
         found: dict[str, str] = import_module("colonnade.display.notebook").mimebundle(self)
         return found
+
+
+class ShownRows(Shown):
+    """Rows that show themselves as a frame does."""
+
+    def shown_frame(self) -> polars.DataFrame | None:
+        """The rows; ``None`` where their text is the better picture."""
+        raise NotImplementedError

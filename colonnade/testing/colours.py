@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from colonnade.engine.composite import AsyncStorage
-from colonnade.engine.operation import Domain
+from colonnade.engine.operation import Bound
 
 
 class Awaited:
@@ -25,16 +26,29 @@ class Awaited:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._inner, name)
-        if isinstance(found, Domain):
+        if isinstance(found, Bound):
             return Awaited(found, self._loop)
         if not callable(found):
             return found
 
         def call(*args: Any, **kwargs: Any) -> Any:
             answer = found(*args, **kwargs)
+            if isinstance(answer, Bound):
+                return Awaited(answer, self._loop)
+            if isinstance(answer, AsyncIterator):
+                return self._each(answer)
             return self._loop.run_until_complete(answer) if inspect.isawaitable(answer) else answer
 
         return call
+
+    def _each(self, answers: AsyncIterator[Any]) -> Iterator[Any]:
+        end = object()
+
+        async def following() -> Any:
+            return await anext(answers, end)
+
+        while (answer := self._loop.run_until_complete(following())) is not end:
+            yield answer
 
     def close(self) -> None:
         """Close the storage and its event loop."""

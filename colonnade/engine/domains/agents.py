@@ -14,8 +14,10 @@ from colonnade.engine.domains.pages import PerPage, flat, paged, slice_of
 from colonnade.engine.operation import C, Domain, atomic, clear_all, operation
 from colonnade.engine.plan import TRUE, Delete, Is, Order, Put, Scan, Steps, change, records
 from colonnade.errors import AlreadyExists, InvalidInput, NotFound
+from colonnade.queries.selection import Selectable
 from colonnade.schemas import AGENTS
 from colonnade.schemas.records import Record, decode, encode_few
+from colonnade.schemas.table import Table
 
 PER_PAGE: Final = 100
 """Agents on a page unless said otherwise."""
@@ -23,10 +25,11 @@ PER_PAGE: Final = 100
 _ORDERS: Final = ("createdAt", "updatedAt")
 
 
-class Agents(Domain[C]):
+class Agents(Domain[C], Selectable[C]):
     """Stored agents: what to say, which model, which tools."""
 
     name: ClassVar[str] = "agents"
+    selects: ClassVar[Table] = AGENTS
 
     @operation
     def init(self) -> Steps[None]:

@@ -18,6 +18,7 @@ from colonnade.engine.domains.pages import PerPage, nested, paged, slice_of
 from colonnade.engine.operation import C, Domain, atomic, clear_all, new_id, operation
 from colonnade.engine.plan import Filter, Is, Put, Scan, Steps, between, change, desc, is_equal, rows
 from colonnade.errors import InvalidInput, InvalidRows, Problem
+from colonnade.queries.selection import Selectable
 from colonnade.schemas import EVALS, SCORES
 from colonnade.schemas.records import Record, decode, encode, spell_value
 from colonnade.schemas.table import Table
@@ -30,7 +31,7 @@ _REQUIRED: Final = ("entityId", "entity")
 """What a new score must have, although the table allows null: databases of other writers may hold it."""
 
 
-class Scores(Domain[C]):
+class Scores(Domain[C], Selectable[C]):
     """Scores and evals.
 
     Scores are those of the storage API; evals are the results of metrics in the layout of the source documents. Both
@@ -38,6 +39,7 @@ class Scores(Domain[C]):
     """
 
     name: ClassVar[str] = "scores"
+    selects: ClassVar[Table] = SCORES
 
     @operation
     def init(self) -> Steps[None]:

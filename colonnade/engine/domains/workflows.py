@@ -28,8 +28,10 @@ from colonnade.engine.plan import (
     records,
 )
 from colonnade.errors import InvalidInput, NotFound
+from colonnade.queries.selection import Selectable
 from colonnade.schemas import WORKFLOWS
 from colonnade.schemas.records import Record, decode, encode_few, spell_value
+from colonnade.schemas.table import Table
 
 PENDING: Final = "__mastra_pending__"
 """The key of a pending marker, ``{"__mastra_pending__": true}``: an item of a forEach whose result is still to come."""
@@ -50,10 +52,11 @@ CHANGES: Final = (
 _GUARDS: Final = ("expectedStatus", "expected_status")
 
 
-class Workflows(Domain[C]):
+class Workflows(Domain[C], Selectable[C]):
     """State of workflow runs. A run is ``{workflowName, runId, resourceId, snapshot, createdAt, updatedAt}``."""
 
     name: ClassVar[str] = "workflows"
+    selects: ClassVar[Table] = WORKFLOWS
 
     @operation
     def init(self) -> Steps[None]:
