@@ -87,9 +87,9 @@ def element(tag: str, *content: Content, **attributes: str | float | bool | None
     """One element: ``element("td", text, class_="cn-number", stroke_width=2)``.
 
     In names of attributes a trailing ``_`` is left out, others become ``-``. ``True`` is an attribute without a value,
-    ``None`` and ``False`` are none. A link that leads anywhere but to a place on the page or to the web is left out, and
-    so is an image that is not within the page. ``ValueError`` for elements whose content cannot be escaped, such as
-    ``script``, and for handlers of events.
+    ``None`` and ``False`` are none. A link that leads anywhere but to a place on the page or to the web is left out,
+    and so is an image that is not within the page. ``ValueError`` for elements whose content cannot be escaped, such
+    as ``script``, and for handlers of events.
     """
     _checked(tag)
     opening = f"<{tag}"
@@ -168,7 +168,8 @@ STYLE: Final = """
   max-width: 480px; overflow-wrap: break-word; white-space: normal; background: none; }
 .colonnade table.cn-table :is(td, th).cn-number { text-align: right; white-space: nowrap; }
 .colonnade table.cn-table :is(td, th):last-child { padding-right: 0; }
-.colonnade table.cn-table thead th { font-weight: 600; border-bottom: 1px solid var(--cn-soft); vertical-align: bottom; }
+.colonnade table.cn-table thead th { font-weight: 600; border-bottom: 1px solid var(--cn-soft);
+  vertical-align: bottom; }
 .colonnade table.cn-table tbody tr:nth-child(n) { background: none; }
 .colonnade table.cn-table tbody tr + tr > * { border-top: 1px solid var(--cn-line); }
 .colonnade table.cn-table caption { caption-side: top; text-align: left; color: var(--cn-soft); padding: 0 0 4px; }

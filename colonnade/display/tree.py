@@ -88,7 +88,7 @@ class _Tree:
         ends = [node.end for node in self.nodes if node.end is not None]
         running = sum(node.is_running for node in self.nodes)
         failed = sum(node.error is not None for node in self.nodes)
-        facts = [f"began {moment(_time(self.begin), fraction=True)} UTC"]
+        facts = [f"began {moment(at_time(self.begin), fraction=True)} UTC"]
         facts += [f"took {duration(max(ends) - self.begin)}"] if ends and not running else []
         facts += [plural(len(self.nodes), "span")]
         facts += [f"{failed:,} failed"] if failed else []
@@ -193,7 +193,8 @@ def _notes(node: Node, above: list[bool], names: int, width: int) -> list[Text]:
     return lines
 
 
-def _time(nanoseconds: int) -> datetime:
+def at_time(nanoseconds: int) -> datetime:
+    """Nanoseconds since the Unix epoch as a time, to the microsecond."""
     return datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC).replace(
         microsecond=nanoseconds % 1_000_000_000 // 1000
     )

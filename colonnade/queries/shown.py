@@ -17,3 +17,8 @@ class Shown:
         """The value as HTML and as plain text, by MIME type; the notebook takes the best that it can show."""
         found: dict[str, str] = import_module("colonnade.display.notebook").mimebundle(self)
         return found
+
+    def __str__(self) -> str:
+        """The value as plain text, 80 columns wide."""
+        text: str = import_module("colonnade.display.notebook").plain(self)
+        return text

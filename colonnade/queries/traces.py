@@ -2,11 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pyarrow as pa
 
 from colonnade.engine.plan import Is, Null, Scan, Steps, asc, desc, rows
 from colonnade.queries.pages import Page, When, page_of
-from colonnade.schemas import SPANS
+from colonnade.queries.shown import Shown
+from colonnade.schemas import SCORES, SPANS
+
+
+@dataclass(frozen=True, repr=False)
+class Trace(Shown):
+    """A trace that shows itself: as a waterfall in a notebook, as a tree where it is printed."""
+
+    trace_id: str
+    spans: pa.Table
+    """Its spans, first started first; without rows where there is no such trace."""
+    scores: pa.Table
+    """Scores of the trace and of its spans, in the order they were given."""
+
+    def __repr__(self) -> str:
+        count = self.spans.num_rows
+        return f"<Trace {self.trace_id}: {count:,} {'span' if count == 1 else 'spans'}>"
+
+
+def whole_trace(trace_id: str, *, payloads: bool = True, scores: bool = True) -> Steps[Trace]:
+    """A trace with its scores, to look at: ``store.trace("id")``.
+
+    Without ``payloads``, input, output and other wide columns are not read: for a trace that is too large to hold.
+    """
+    spans = yield from spans_of_trace(trace_id=trace_id, payloads=payloads)
+    if not scores:
+        return Trace(trace_id, spans, SCORES.schema.empty_table())
+    plan = Scan(SCORES, Is("traceId", "=", trace_id), (asc("createdAt"),), columns=SCORES.light)
+    return Trace(trace_id, spans, (yield from rows(plan)))
 
 
 def spans_of_trace(*, trace_id: str, payloads: bool = False) -> Steps[pa.Table]:

@@ -1,0 +1,5 @@
+"""All pictures of values: importing a module here is what makes notebooks know its pictures."""
+
+from colonnade.display import waterfall
+
+__all__ = ["waterfall"]

@@ -1,0 +1,299 @@
+"""A trace as a waterfall: who caused what, when, for how long, at what price; input and output on demand.
+
+HTML and SVG, without a script: what opens and closes is ``details``. Each row is text that is read without the bar, so
+the picture still says everything where style sheets, or drawings too, are taken away.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import pyarrow as pa
+
+from colonnade.display import payloads, span_panel, timeline
+from colonnade.display.folding import Fold, Folding
+from colonnade.display.forest import Forest, Node, forest
+from colonnade.display.formats import decimals_for, duration, moment, money, number, plural, safe
+from colonnade.display.notebook import html_of, text_of
+from colonnade.display.page import Content, Html, element, fragment, joined, page
+from colonnade.display.screen import plain
+from colonnade.display.span_panel import Panels
+from colonnade.display.timeline import Timeline, kind_of
+from colonnade.display.tree import at_time, trace_tree
+from colonnade.queries.traces import Trace
+from colonnade.schemas import SPANS
+from colonnade.schemas.records import decode
+
+ROWS: Final = 12_000
+"""Spans that have a row; of a larger trace, the first by their place in the tree."""
+_COLUMNS: Final = ("traceId", "spanId", "parentSpanId", "name", "spanType", "isEvent", "startedAt", "endedAt")
+_COLUMNS_TOO: Final = ("startTime", "endTime", "status", "error", "model", "inputTokens", "outputTokens", "cost")
+_NAME: Final = 160
+_SAID: Final = 300
+_DEEPEST: Final = 14
+"""Levels that are indented; deeper ones say their depth."""
+
+STYLE: Final = (
+    timeline.STYLE
+    + payloads.STYLE
+    + span_panel.STYLE
+    + """
+.colonnade .cn-waterfall { --cn-t: ; --cn-c: ; min-width: 520px; border-top: 1px solid var(--cn-line); }
+.colonnade .cn-waterfall.cn-tokens { --cn-t: 100px; } .colonnade .cn-waterfall.cn-cost { --cn-c: 76px; }
+.colonnade .cn-row { display: grid; column-gap: 12px; align-items: center; min-height: 26px; padding-right: 6px;
+  grid-template-columns: minmax(0, 36%) minmax(80px, 1fr) 68px var(--cn-t) var(--cn-c); list-style: none; }
+.colonnade .cn-row::-webkit-details-marker { display: none; }
+.colonnade summary.cn-row { cursor: pointer; }
+.colonnade :is(summary.cn-row:hover, details[open]:not(.cn-below, .cn-fold) > summary.cn-row) { background: var(--cn-wash); }
+.colonnade .cn-row > .cn-name { grid-area: 1 / 1; padding-left: 20px; }
+.colonnade .cn-row > :is(.cn-name, .cn-note) { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.colonnade .cn-row > .cn-bar { grid-area: 1 / 2; }
+.colonnade .cn-row > i { font-style: normal; text-align: right; white-space: nowrap; }
+.colonnade .cn-row > .cn-note { grid-area: 2 / 1 / auto / -1; margin: -4px 0 3px; padding-left: 20px; font-size: 12px; }
+.colonnade .cn-name b { font-weight: 600; } .colonnade .cn-in { font-size: 16px; line-height: 1; }
+.colonnade .cn-head { color: var(--cn-soft); font-size: 11px; border-bottom: 1px solid var(--cn-line); }
+.colonnade .cn-span { position: relative; }
+.colonnade .cn-below[open]::before { content: ""; position: absolute; top: 24px; bottom: 12px; z-index: 1;
+  left: calc(var(--cn-d) * 16px + 10px); border-left: 1px solid var(--cn-line); }
+.colonnade :is(.cn-below, .cn-fold) > summary { color: var(--cn-soft); }
+.colonnade :is(.cn-below, .cn-fold) > summary > .cn-name::before { content: "▸"; display: inline-block; width: 20px;
+  margin-left: -20px; text-align: center; font-size: 10px; vertical-align: 1px; }
+.colonnade :is(.cn-below, .cn-fold)[open] > summary > .cn-name::before { content: "▾"; }
+.colonnade .cn-below[open] > summary { position: absolute; z-index: 2; top: 1px; width: 24px; height: 24px;
+  left: calc(var(--cn-d) * 16px - 2px); min-height: 0; display: block; padding: 0; overflow: hidden; }
+.colonnade .cn-below[open] > summary > :is(.cn-bar, i), .colonnade .cn-below[open] > summary .cn-in { display: none; }
+.colonnade .cn-below[open] > summary > .cn-name { padding: 0; line-height: 24px; text-overflow: clip; }
+.colonnade .cn-below[open] > summary > .cn-name::before { margin: 0 20px 0 2px; }
+.colonnade .cn-pill { display: inline-block; margin-left: 8px; padding: 0 6px; border: 1px solid var(--cn-line);
+  border-radius: 9px; font-size: 11px; line-height: 16px; color: var(--cn-soft); }
+.colonnade .cn-key { display: inline-block; width: 9px; height: 9px; border-radius: 2px; margin-right: 5px; }
+.colonnade .cn-key.cn-agent { background: var(--cn-agent); }
+.colonnade .cn-key.cn-model { background: var(--cn-model); }
+.colonnade .cn-key.cn-tool { background: var(--cn-tool); }
+.colonnade .cn-key.cn-other { background: var(--cn-other); }
+.colonnade .cn-foot { margin-top: 8px; font-size: 12px; color: var(--cn-soft); }
+.colonnade .cn-unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+@media (max-width: 700px) { .colonnade .cn-waterfall { --cn-t: ; } .colonnade .cn-row > .cn-tok { display: none; } }
+@media print { .colonnade .cn-row { break-inside: avoid; } }
+"""
+)
+"""The style of a waterfall, for pages that hold one among other things."""
+
+
+def trace_html(trace: Trace) -> str:
+    """A trace for the output of a notebook's cell."""
+    return fragment(waterfall(trace), label=f"trace {trace.trace_id}", style=STYLE)
+
+
+def trace_page(trace: Trace) -> str:
+    """A trace as a page of its own, to keep or to send."""
+    return page(f"trace {trace.trace_id}", waterfall(trace), style=STYLE)
+
+
+def waterfall(trace: Trace) -> Html:
+    """A trace as a waterfall, to be put into a page whose style has ``STYLE``."""
+    return _Waterfall(trace).draw()
+
+
+class _Waterfall:
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        columns = [name for name in (*_COLUMNS, *_COLUMNS_TOO) if name in trace.spans.column_names]
+        records = decode(SPANS, trace.spans.select(columns))
+        self.rows = {id(record): row for row, record in enumerate(records)}
+        self.forest: Forest = forest(records)
+        self.nodes = self.forest.walk()
+        begin = min((node.start for node in self.nodes), default=0)
+        end = max((max(node.start, node.end or 0) for node in self.nodes), default=0)
+        self.time = Timeline(begin, end - begin)
+        self.folding = Folding(self.forest, ROWS)
+        self.panels = Panels(trace.spans, begin)
+        self.made: dict[int, Html | None] = {}
+        self.decimals = decimals_for((node.span.get("cost") for node in self.nodes), least=2)
+        self.tokens = any(node.span.get(name) is not None for node in self.nodes for name in _TOKENS)
+        self.cost = any(node.span.get("cost") is not None for node in self.nodes)
+        self.scores = _by_span(trace.scores)
+
+    def draw(self) -> Html:
+        if not self.nodes:
+            return element("p", f"No span of trace {self.trace.trace_id} is kept here.")
+        for node in sorted(self.folding.drawn, key=lambda node: node.error is None):  # failed ones have room first
+            self.made[id(node)] = self.panels.of(node, self.rows[id(node.span)])
+        kinds = f"cn-waterfall{' cn-tokens' if self.tokens else ''}{' cn-cost' if self.cost else ''}"
+        step = f"--cn-step:{100 * self.time.step / max(self.time.length, 1):.3f}%"
+        rows = self._drawn(self.folding.roots)
+        return joined([*self._title(), element("div", self._heading(), *rows, class_=kinds, style=step), self._foot()])
+
+    def _title(self) -> list[Html]:
+        root = self.nodes[0]
+        failed = sum(node.error is not None for node in self.nodes)
+        running = sum(node.is_running for node in self.nodes)
+        ends = [node.end for node in self.nodes if node.end is not None]
+        facts: list[Html] = [_fact("began", f"{moment(at_time(self.time.begin), fraction=True)} UTC")]
+        if ends and not running:
+            facts.append(_fact("took", duration(self.time.length)))
+        facts.append(_fact("", plural(len(self.nodes), "span")))
+        facts += [_fact("✗", f"{failed:,} failed", "cn-bad")] if failed else []
+        facts += [_fact("", f"{running:,} running", "cn-warn")] if running else []
+        for column, unit in (("inputTokens", "tokens in"), ("outputTokens", "tokens out")):
+            total = self.forest.total(column)
+            facts += [_fact("", number(total), after=unit)] if total is not None else []
+        cost = self.forest.total("cost")
+        facts += [_fact("cost", money(cost))] if cost is not None else []
+        facts += [_fact(safe(scorer, 40), score) for scorer, score in self.scores.get(None, ())]
+        title = element("h3", safe(root.span.get("name") or "(no name)", _NAME))
+        name = element("div", "trace ", element("code", self.trace.trace_id), class_="cn-soft")
+        return [title, name, element("div", *_spaced(facts), class_="cn-facts")]
+
+    def _heading(self) -> Html:
+        cells: list[Content] = [self.time.axis(), element("span", "span", class_="cn-name"), element("i", "took")]
+        cells += [element("i", "tokens in → out", class_="cn-tok")] if self.tokens else []
+        cells += [element("i", "cost")] if self.cost else []
+        return element("div", *_spaced(cells), class_="cn-row cn-head")
+
+    def _drawn(self, items: Sequence[Node | Fold]) -> list[Html]:
+        """Rows with all that is within them. Without recursion: a trace may be deeper than Python's stack."""
+        top: list[Html] = []
+        order: list[tuple[Node | Fold, list[Html], list[Html]]] = []
+        waiting = [(items, top)]
+        while waiting:
+            siblings, into = waiting.pop()
+            for item in siblings:
+                inner: list[Html] = []
+                order.append((item, inner, into))
+                waiting.append((self.folding.inside(item), inner))
+        for item, inner, into in reversed(order):
+            inner.reverse()
+            into.append(self._fold(item, inner) if isinstance(item, Fold) else self._span(item, inner))
+        top.reverse()
+        return top
+
+    def _span(self, node: Node, inner: Sequence[Html]) -> Html:
+        panel = self.made[id(node)]
+        cells = self._cells(node)
+        row = (
+            element("div", *cells, class_="cn-row")
+            if panel is None
+            else element("details", element("summary", *cells, class_="cn-row"), panel)
+        )
+        if not inner:
+            return element("div", row, class_="cn-span")
+        fold = self.folding.below(node)
+        open = self.folding.is_open(node)
+        kept = element("details", self._summary(fold), *inner, class_="cn-below", open=open)
+        return element("div", row, kept, class_="cn-span", style=f"--cn-d:{min(node.depth, _DEEPEST)}")
+
+    def _fold(self, fold: Fold, inner: Sequence[Html]) -> Html:
+        return element("details", self._summary(fold), *inner, class_="cn-fold")
+
+    def _summary(self, fold: Fold) -> Html:
+        said = [_indent(fold.depth), fold.said]
+        if fold.failed:
+            said.append(element("b", f", ✗ {fold.failed:,} failed", class_="cn-bad"))
+        if fold.running:
+            said.append(element("span", f", {fold.running:,} running", class_="cn-warn"))
+        took = element("i", duration(fold.end - fold.start))
+        cells = [self.time.extent(fold.start, fold.end), element("span", *said, class_="cn-name"), took]
+        return element("summary", *_spaced(cells), class_="cn-row")
+
+    def _cells(self, node: Node) -> list[Content]:
+        span = node.span
+        took: Content = None if node.is_event else duration(node.nanoseconds)
+        if node.is_running:
+            took = element("span", "running", class_="cn-warn")
+        cells: list[Content] = [self.time.bar(node), self._name(node), element("i", took)]
+        if self.tokens:
+            counts = [span.get(name) for name in _TOKENS]
+            said = " → ".join("–" if each is None else number(each) for each in counts)  # noqa: RUF001
+            cells.append(element("i", None if counts == [None, None] else said, class_="cn-tok"))
+        if self.cost:
+            cost = span.get("cost")
+            cells.append(element("i", None if cost is None else money(cost, self.decimals)))
+        notes: list[Content] = []
+        if node.error:
+            notes.append(element("span", safe(node.error, _SAID), class_="cn-bad"))
+        if node.orphan:
+            parent = safe(span.get("parentSpanId"), 40)
+            said = f"its parent {parent} is not here: still running, or never kept"
+            notes.append(element("span", said, class_="cn-warn"))
+        if notes:
+            cells.append(element("span", _indent(node.depth), *_spaced(notes), class_="cn-note"))
+        return _spaced(cells)
+
+    def _name(self, node: Node) -> Html:
+        name, model = safe(node.span.get("name") or "(no name)", _NAME), node.span.get("model")
+        failed = node.error is not None
+        parts: list[Content] = [_indent(node.depth)]
+        parts += (
+            [element("b", "✗", element("span", " failed: ", class_="cn-unseen"), " ", class_="cn-bad")]
+            if failed
+            else []
+        )
+        parts.append(element("b", name, class_="cn-bad") if failed else name)
+        if model and str(model) not in name:
+            parts.append(element("span", f" {safe(model, 60)}", class_="cn-soft"))
+        for scorer, score in self.scores.get(node.span.get("spanId"), ()):
+            parts += [" ", element("span", f"{safe(scorer, 30)} {score}", class_="cn-pill")]
+        return element("span", *parts, class_="cn-name")
+
+    def _foot(self) -> Html:
+        kinds = Counter(kind_of(node) for node in self.nodes)
+        keys = [
+            element("span", element("span", class_=f"cn-key cn-{kind}"), kind)
+            for kind in timeline.COLOURS
+            if kinds[kind]
+        ]
+        notes = [element("p", element("span", *_spaced(keys), class_="cn-facts"))] if len(keys) > 1 else []
+        for said in self._left_out():
+            notes.append(element("p", said))
+        return element("div", *notes, class_="cn-foot")
+
+    def _left_out(self) -> Iterable[str]:
+        more = len(self.nodes) - len(self.folding.drawn)
+        ask = f'store.trace("{self.trace.trace_id}").spans'
+        if more:
+            yield f"{plural(more, 'more span')} are not drawn, only counted above; {ask} has all."
+        if self.panels.left_out:
+            yield (
+                f"Of {plural(self.panels.left_out, 'span')} the input, output and attributes are left out of this "
+                f"picture; {ask} has them."
+            )
+        if "input" not in self.trace.spans.column_names:
+            yield "Input and output were not read: they are with payloads=True."
+
+
+_TOKENS: Final = ("inputTokens", "outputTokens")
+
+
+def _indent(depth: int) -> Html:
+    text = "\u2003" * min(depth, _DEEPEST) + (f"{depth} " if depth > _DEEPEST else "")
+    return element("span", text, class_="cn-in")
+
+
+def _spaced(parts: Iterable[Content]) -> list[Content]:
+    """Parts with a space between, which keeps words apart where there is no style sheet."""
+    return [each for part in parts for each in (part, " ")]
+
+
+def _fact(before: str, value: str, kind: str | None = None, after: str = "") -> Html:
+    said = (f"{before} " if before else "", element("b", value, class_=kind), f" {after}" if after else "")
+    return element("span", *said, class_=kind)
+
+
+def _by_span(scores: pa.Table) -> dict[Any, list[tuple[str, str]]]:
+    found: dict[Any, list[tuple[str, str]]] = {}
+    for row in scores.select(["spanId", "scorerId", "score"]).to_pylist() if scores.num_rows else ():
+        found.setdefault(row["spanId"], []).append((row["scorerId"], f"{row['score']:g}"))
+    return found
+
+
+@html_of.register
+def _(trace: Trace) -> str:
+    return trace_html(trace)
+
+
+@text_of.register
+def _(trace: Trace) -> str:
+    return plain(trace_tree(decode(SPANS, trace.spans)))
