@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from colonnade.display.forest import Forest, Node
-from colonnade.display.formats import plural, safe
+from colonnade.display.formats import safe
 
 OPEN: Final = 250
 """A trace of so many spans is shown as it is."""
-FIRST: Final = 120
+FIRST: Final = 60
 """Spans of a larger one that are shown at first, about."""
-SIBLINGS: Final = 30
+SIBLINGS: Final = 20
 """Children of one span that are shown; a few more are, before it is worth a fold."""
 BLOCK: Final = 100
 """Siblings in one fold, at least."""
@@ -69,7 +69,7 @@ class Folding:
 
     def below(self, node: Node) -> Fold:
         """All that is below a span, in a line."""
-        return _summary(f"{plural(self._sizes[id(node)] - 1, 'span')} below", _all_below(node), node.depth)
+        return _summary(f"{self._sizes[id(node)] - 1:,} below", _all_below(node), node.depth)
 
     def _blocks(self, siblings: Sequence[Node]) -> Sequence[Node | Fold]:
         if self._is_small or len(siblings) <= SIBLINGS + 10:
@@ -101,8 +101,8 @@ def block(nodes: Sequence[Node]) -> Fold:
     others = sum(names.values()) - sum(count for _, count in names.most_common(3))
     said = ", ".join([*most, *([f"{others:,} others"] if others else [])])
     everything = [each for node in nodes for each in (node, *_all_below(node))]
-    more = f", {plural(len(everything) - len(nodes), 'span')} below" if len(everything) > len(nodes) else ""
-    return _summary(f"{plural(len(nodes), 'more span')}: {said}{more}", everything, nodes[0].depth, tuple(nodes))
+    more = f", {len(everything) - len(nodes):,} below" if len(everything) > len(nodes) else ""
+    return _summary(said + more, everything, nodes[0].depth, tuple(nodes))
 
 
 def _summary(said: str, nodes: Sequence[Node], depth: int, items: tuple[Node, ...] = ()) -> Fold:

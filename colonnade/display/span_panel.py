@@ -14,7 +14,7 @@ from colonnade.display.payloads import block, facts
 from colonnade.schemas import SPANS
 from colonnade.schemas.records import Record, decode
 
-BUDGET: Final = 1_500_000
+BUDGET: Final = 1_200_000
 """Characters of all panels of a trace."""
 _LARGEST: Final = 20_000
 _SMALLEST: Final = 600

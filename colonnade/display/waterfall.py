@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import pyarrow as pa
@@ -42,14 +43,14 @@ STYLE: Final = (
     + """
 .colonnade .cn-waterfall { --cn-t: ; --cn-c: ; min-width: 520px; border-top: 1px solid var(--cn-line); }
 .colonnade .cn-waterfall.cn-tokens { --cn-t: 100px; } .colonnade .cn-waterfall.cn-cost { --cn-c: 76px; }
-.colonnade .cn-row { display: grid; column-gap: 12px; align-items: center; min-height: 26px; padding-right: 6px;
+.colonnade .cn-row { display: grid; column-gap: 12px; align-items: center; grid-template-rows: 26px; padding-right: 6px;
   grid-template-columns: minmax(0, 36%) minmax(80px, 1fr) 68px var(--cn-t) var(--cn-c); list-style: none; }
 .colonnade .cn-row::-webkit-details-marker { display: none; }
 .colonnade summary.cn-row { cursor: pointer; }
 .colonnade :is(summary.cn-row:hover, details[open]:not(.cn-below, .cn-fold) > summary.cn-row) { background: var(--cn-wash); }
 .colonnade .cn-row > .cn-name { grid-area: 1 / 1; padding-left: 20px; }
 .colonnade .cn-row > :is(.cn-name, .cn-note) { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-.colonnade .cn-row > .cn-bar { grid-area: 1 / 2; }
+.colonnade .cn-row > svg.cn-bar { grid-area: 1 / 2 / 3; align-self: stretch; height: 100%; }
 .colonnade .cn-row > i { font-style: normal; text-align: right; white-space: nowrap; }
 .colonnade .cn-row > .cn-note { grid-area: 2 / 1 / auto / -1; margin: -4px 0 3px; padding-left: 20px; font-size: 12px; }
 .colonnade .cn-name b { font-weight: 600; } .colonnade .cn-in { font-size: 16px; line-height: 1; }
@@ -57,23 +58,25 @@ STYLE: Final = (
 .colonnade .cn-span { position: relative; }
 .colonnade .cn-below[open]::before { content: ""; position: absolute; top: 24px; bottom: 12px; z-index: 1;
   left: calc(var(--cn-d) * 16px + 10px); border-left: 1px solid var(--cn-line); }
-.colonnade :is(.cn-below, .cn-fold) > summary { color: var(--cn-soft); }
-.colonnade :is(.cn-below, .cn-fold) > summary > .cn-name::before { content: "▸"; display: inline-block; width: 20px;
-  margin-left: -20px; text-align: center; font-size: 10px; vertical-align: 1px; }
-.colonnade :is(.cn-below, .cn-fold)[open] > summary > .cn-name::before { content: "▾"; }
-.colonnade .cn-below[open] > summary { position: absolute; z-index: 2; top: 1px; width: 24px; height: 24px;
-  left: calc(var(--cn-d) * 16px - 2px); min-height: 0; display: block; padding: 0; overflow: hidden; }
-.colonnade .cn-below[open] > summary > :is(.cn-bar, i), .colonnade .cn-below[open] > summary .cn-in { display: none; }
-.colonnade .cn-below[open] > summary > .cn-name { padding: 0; line-height: 24px; text-overflow: clip; }
-.colonnade .cn-below[open] > summary > .cn-name::before { margin: 0 20px 0 2px; }
+.colonnade .cn-fold > summary { color: var(--cn-soft); }
+.colonnade .cn-fold > summary > .cn-name::before, .colonnade .cn-below > summary::before { content: "▸";
+  display: inline-block; width: 20px; margin-left: -20px; text-align: center; font-size: 10px; vertical-align: 1px; }
+.colonnade .cn-fold[open] > summary > .cn-name::before, .colonnade .cn-below[open] > summary::before { content: "▾"; }
+.colonnade .cn-below > summary { position: absolute; z-index: 2; top: 1px; width: 24px; height: 24px; line-height: 24px;
+  left: calc(var(--cn-d) * 16px - 2px); overflow: hidden; white-space: nowrap; list-style: none; cursor: pointer;
+  color: var(--cn-soft); }
+.colonnade .cn-below > summary::before { margin: 0 20px 0 2px; }
+.colonnade .cn-below > summary::-webkit-details-marker { display: none; }
 .colonnade .cn-pill { display: inline-block; margin-left: 8px; padding: 0 6px; border: 1px solid var(--cn-line);
   border-radius: 9px; font-size: 11px; line-height: 16px; color: var(--cn-soft); }
 .colonnade .cn-key { display: inline-block; width: 9px; height: 9px; border-radius: 2px; margin-right: 5px; }
 .colonnade .cn-key.cn-agent { background: var(--cn-agent); }
 .colonnade .cn-key.cn-model { background: var(--cn-model); }
 .colonnade .cn-key.cn-tool { background: var(--cn-tool); }
+.colonnade .cn-key.cn-failed { background: var(--cn-bad); }
 .colonnade .cn-key.cn-other { background: var(--cn-other); }
 .colonnade .cn-foot { margin-top: 8px; font-size: 12px; color: var(--cn-soft); }
+.colonnade .cn-none { display: none; }
 .colonnade .cn-unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 @media (max-width: 700px) { .colonnade .cn-waterfall { --cn-t: ; } .colonnade .cn-row > .cn-tok { display: none; } }
 @media print { .colonnade .cn-row { break-inside: avoid; } }
@@ -131,7 +134,7 @@ class _Waterfall:
         failed = sum(node.error is not None for node in self.nodes)
         running = sum(node.is_running for node in self.nodes)
         ends = [node.end for node in self.nodes if node.end is not None]
-        facts: list[Html] = [_fact("began", f"{moment(at_time(self.time.begin), fraction=True)} UTC")]
+        facts: list[Html] = []
         if ends and not running:
             facts.append(_fact("took", duration(self.time.length)))
         facts.append(_fact("", plural(len(self.nodes), "span")))
@@ -144,11 +147,17 @@ class _Waterfall:
         facts += [_fact("cost", money(cost))] if cost is not None else []
         facts += [_fact(safe(scorer, 40), score) for scorer, score in self.scores.get(None, ())]
         title = element("h3", safe(root.span.get("name") or "(no name)", _NAME))
-        name = element("div", "trace ", element("code", self.trace.trace_id), class_="cn-soft")
+        began = moment(at_time(self.time.begin), fraction=True)
+        name = element("div", "trace ", element("code", self.trace.trace_id), f", began {began} UTC", class_="cn-soft")
         return [title, name, element("div", *_spaced(facts), class_="cn-facts")]
 
     def _heading(self) -> Html:
-        cells: list[Content] = [self.time.axis(), element("span", "span", class_="cn-name"), element("i", "took")]
+        cells: list[Content] = [
+            _MARKER,
+            self.time.axis(),
+            element("span", "span", class_="cn-name"),
+            element("i", "took"),
+        ]
         cells += [element("i", "tokens in → out", class_="cn-tok")] if self.tokens else []
         cells += [element("i", "cost")] if self.cost else []
         return element("div", *_spaced(cells), class_="cn-row cn-head")
@@ -173,30 +182,22 @@ class _Waterfall:
     def _span(self, node: Node, inner: Sequence[Html]) -> Html:
         panel = self.made[id(node)]
         cells = self._cells(node)
-        row = (
-            element("div", *cells, class_="cn-row")
-            if panel is None
-            else element("details", element("summary", *cells, class_="cn-row"), panel)
-        )
+        if panel is None:
+            row = element("div", _MARKER, *cells, class_="cn-row")
+        else:
+            row = element("details", element("summary", *cells, class_="cn-row"), panel)
         if not inner:
             return element("div", row, class_="cn-span")
-        fold = self.folding.below(node)
-        open = self.folding.is_open(node)
-        kept = element("details", self._summary(fold), *inner, class_="cn-below", open=open)
-        return element("div", row, kept, class_="cn-span", style=f"--cn-d:{min(node.depth, _DEEPEST)}")
+        summary = element("summary", *_said(self.folding.below(node)))
+        below = element("details", summary, *inner, class_="cn-below", open=self.folding.is_open(node))
+        return element("div", row, below, class_="cn-span", style=f"--cn-d:{min(node.depth, _DEEPEST)}")
 
     def _fold(self, fold: Fold, inner: Sequence[Html]) -> Html:
-        return element("details", self._summary(fold), *inner, class_="cn-fold")
-
-    def _summary(self, fold: Fold) -> Html:
-        said = [_indent(fold.depth), fold.said]
-        if fold.failed:
-            said.append(element("b", f", ✗ {fold.failed:,} failed", class_="cn-bad"))
-        if fold.running:
-            said.append(element("span", f", {fold.running:,} running", class_="cn-warn"))
-        took = element("i", duration(fold.end - fold.start))
-        cells = [self.time.extent(fold.start, fold.end), element("span", *said, class_="cn-name"), took]
-        return element("summary", *_spaced(cells), class_="cn-row")
+        indent = _indent(fold.depth)
+        name = element("span", indent, plural(len(fold.items), "more span"), class_="cn-name")
+        note = element("span", indent, *_said(fold), class_="cn-note")
+        cells = [self.time.extent(fold.start, fold.end), name, element("i", duration(fold.end - fold.start)), note]
+        return element("details", element("summary", *_spaced(cells), class_="cn-row"), *inner, class_="cn-fold")
 
     def _cells(self, node: Node) -> list[Content]:
         span = node.span
@@ -204,13 +205,12 @@ class _Waterfall:
         if node.is_running:
             took = element("span", "running", class_="cn-warn")
         cells: list[Content] = [self.time.bar(node), self._name(node), element("i", took)]
-        if self.tokens:
-            counts = [span.get(name) for name in _TOKENS]
-            said = " → ".join("–" if each is None else number(each) for each in counts)  # noqa: RUF001
-            cells.append(element("i", None if counts == [None, None] else said, class_="cn-tok"))
-        if self.cost:
-            cost = span.get("cost")
-            cells.append(element("i", None if cost is None else money(cost, self.decimals)))
+        counts, cost = [span.get(name) for name in _TOKENS], span.get("cost")
+        if counts != [None, None] or (self.tokens and cost is not None):
+            said = " → ".join(map(number, counts)) if counts != [None, None] else None
+            cells.append(element("i", said, class_="cn-tok"))
+        if cost is not None:
+            cells.append(element("i", money(cost, self.decimals)))
         notes: list[Content] = []
         if node.error:
             notes.append(element("span", safe(node.error, _SAID), class_="cn-bad"))
@@ -236,16 +236,18 @@ class _Waterfall:
             parts.append(element("span", f" {safe(model, 60)}", class_="cn-soft"))
         for scorer, score in self.scores.get(node.span.get("spanId"), ()):
             parts += [" ", element("span", f"{safe(scorer, 30)} {score}", class_="cn-pill")]
+        if node.children and not self.folding.is_open(node):
+            parts += [" ", element("span", *_said(self.folding.below(node)), class_="cn-pill")]
         return element("span", *parts, class_="cn-name")
 
     def _foot(self) -> Html:
-        kinds = Counter(kind_of(node) for node in self.nodes)
+        kinds = Counter(kind_of(node) if node.error is None else "failed" for node in self.nodes)
         keys = [
-            element("span", element("span", class_=f"cn-key cn-{kind}"), kind)
+            element("span", element("span", class_=f"cn-key cn-{kind}"), "✗ failed" if kind == "failed" else kind)
             for kind in timeline.COLOURS
             if kinds[kind]
         ]
-        notes = [element("p", element("span", *_spaced(keys), class_="cn-facts"))] if len(keys) > 1 else []
+        notes = [element("p", *_spaced(keys), class_="cn-facts")] if len(keys) > 1 else []
         for said in self._left_out():
             notes.append(element("p", said))
         return element("div", *notes, class_="cn-foot")
@@ -267,14 +269,28 @@ class _Waterfall:
 _TOKENS: Final = ("inputTokens", "outputTokens")
 
 
-def _indent(depth: int) -> Html:
+_MARKER: Final = element("span", "\u2003", class_="cn-none")
+"""As wide as the mark of what opens and closes: bars stand below each other where there is no style sheet."""
+
+
+def _said(fold: Fold) -> list[Content]:
+    said: list[Content] = [fold.said]
+    said += [", ", element("b", f"✗ {fold.failed:,} failed", class_="cn-bad")] if fold.failed else []
+    said += [", ", element("span", f"{fold.running:,} running", class_="cn-warn")] if fold.running else []
+    return said
+
+
+@lru_cache(maxsize=64)
+def _indent(depth: int) -> Html | None:
+    if not depth:
+        return None
     text = "\u2003" * min(depth, _DEEPEST) + (f"{depth} " if depth > _DEEPEST else "")
     return element("span", text, class_="cn-in")
 
 
 def _spaced(parts: Iterable[Content]) -> list[Content]:
     """Parts with a space between, which keeps words apart where there is no style sheet."""
-    return [each for part in parts for each in (part, " ")]
+    return [each for part in parts for each in (part, " ")][:-1]
 
 
 def _fact(before: str, value: str, kind: str | None = None, after: str = "") -> Html:
