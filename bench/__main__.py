@@ -26,6 +26,7 @@ QUESTIONS: Final = (
     "resident",
     "freshness",
     "loading",
+    "pictures",
     "stores",
     "peers",
 )

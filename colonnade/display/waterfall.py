@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pyarrow as pa
 
@@ -92,17 +92,18 @@ def trace_html(trace: Trace) -> str:
 
 def trace_page(trace: Trace) -> str:
     """A trace as a page of its own, to keep or to send."""
-    return page(f"trace {trace.trace_id}", waterfall(trace), style=STYLE)
+    return page(f"trace {trace.trace_id}", waterfall(trace, heading="h1"), style=STYLE)
 
 
-def waterfall(trace: Trace) -> Html:
-    """A trace as a waterfall, to be put into a page whose style has ``STYLE``."""
-    return _Waterfall(trace).draw()
+def waterfall(trace: Trace, *, heading: Literal["h1", "h2", "h3"] = "h3") -> Html:
+    """A trace as a waterfall, to be put into a page whose style has ``STYLE``; its name is a ``heading``."""
+    return _Waterfall(trace, heading).draw()
 
 
 class _Waterfall:
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, heading: str) -> None:
         self.trace = trace
+        self.heading = heading
         columns = [name for name in (*_COLUMNS, *_COLUMNS_TOO) if name in trace.spans.column_names]
         records = decode(SPANS, trace.spans.select(columns))
         self.rows = {id(record): row for row, record in enumerate(records)}
@@ -146,7 +147,7 @@ class _Waterfall:
         cost = self.forest.total("cost")
         facts += [_fact("cost", money(cost))] if cost is not None else []
         facts += [_fact(safe(scorer, 40), score) for scorer, score in self.scores.get(None, ())]
-        title = element("h3", safe(root.span.get("name") or "(no name)", _NAME))
+        title = element(self.heading, safe(root.span.get("name") or "(no name)", _NAME))
         began = moment(at_time(self.time.begin), fraction=True)
         name = element("div", "trace ", element("code", self.trace.trace_id), f", began {began} UTC", class_="cn-soft")
         return [title, name, element("div", *_spaced(facts), class_="cn-facts")]
