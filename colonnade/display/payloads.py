@@ -12,8 +12,8 @@ from colonnade.display.said import Message, Part, messages_in, unpacked
 
 STYLE: Final = """
 .colonnade .cn-payload { margin: 6px 0 10px; }
-.colonnade .cn-payload > h4, .colonnade .cn-role { margin: 0 0 2px; font-size: 11px; font-weight: 600; line-height: 1.5;
-  color: var(--cn-soft); letter-spacing: .02em; }
+.colonnade .cn-title, .colonnade .cn-role { display: block; margin: 0 0 2px; font-size: 11px; font-weight: 600;
+  line-height: 1.5; color: var(--cn-soft); letter-spacing: .02em; }
 .colonnade pre.cn-value { margin: 0; padding: 6px 9px; white-space: pre-wrap; overflow-wrap: anywhere;
   background: var(--cn-wash); border-radius: 4px; max-height: 360px; overflow-y: auto; line-height: 1.45; }
 .colonnade .cn-said { border-left: 3px solid var(--cn-line); padding: 2px 0 2px 10px; margin: 0 0 8px; }
@@ -31,7 +31,7 @@ def block(title: str, value: Any, limit: int) -> Html:
     """A payload below its title. Of more than ``limit`` characters, the first are shown and the total is said."""
     said = messages_in(value)
     shown = messages(said, limit) if said is not None else shown_value(value, limit)
-    return element("div", element("h4", title), shown, class_="cn-payload")
+    return element("div", element("b", title, class_="cn-title"), shown, class_="cn-payload")
 
 
 def messages(said: Iterable[Message], limit: int) -> Html:

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import Any, Final, Literal
 
 import pyarrow as pa
 
-from colonnade.display import payloads, span_panel, timeline
 from colonnade.display.folding import Fold, Folding
 from colonnade.display.forest import Forest, Node, forest
 from colonnade.display.formats import decimals_for, duration, moment, money, number, plural, safe
@@ -21,68 +19,24 @@ from colonnade.display.notebook import html_of, text_of
 from colonnade.display.page import Content, Html, element, fragment, joined, page
 from colonnade.display.screen import plain
 from colonnade.display.span_panel import Panels
-from colonnade.display.timeline import Timeline, kind_of
+from colonnade.display.timeline import COLOURS, Timeline, kind_of
 from colonnade.display.tree import at_time, trace_tree
+from colonnade.display.waterfall_style import STYLE
 from colonnade.queries.traces import Trace
 from colonnade.schemas import SPANS
 from colonnade.schemas.records import decode
 
 ROWS: Final = 12_000
 """Spans that have a row; of a larger trace, the first by their place in the tree."""
-_COLUMNS: Final = ("traceId", "spanId", "parentSpanId", "name", "spanType", "isEvent", "startedAt", "endedAt")
-_COLUMNS_TOO: Final = ("startTime", "endTime", "status", "error", "model", "inputTokens", "outputTokens", "cost")
+_TOKENS: Final = ("inputTokens", "outputTokens")
+_COLUMNS: Final = (
+    *("traceId", "spanId", "parentSpanId", "name", "spanType", "isEvent", "startedAt", "endedAt", "startTime"),
+    *("endTime", "status", "error", "model", "cost", *_TOKENS),
+)
 _NAME: Final = 160
 _SAID: Final = 300
 _DEEPEST: Final = 14
 """Levels that are indented; deeper ones say their depth."""
-
-STYLE: Final = (
-    timeline.STYLE
-    + payloads.STYLE
-    + span_panel.STYLE
-    + """
-.colonnade .cn-waterfall { --cn-t: ; --cn-c: ; min-width: 520px; border-top: 1px solid var(--cn-line); }
-.colonnade .cn-waterfall.cn-tokens { --cn-t: 100px; } .colonnade .cn-waterfall.cn-cost { --cn-c: 76px; }
-.colonnade .cn-row { display: grid; column-gap: 12px; align-items: center; grid-template-rows: 26px; padding-right: 6px;
-  grid-template-columns: minmax(0, 36%) minmax(80px, 1fr) 68px var(--cn-t) var(--cn-c); list-style: none; }
-.colonnade .cn-row::-webkit-details-marker { display: none; }
-.colonnade summary.cn-row { cursor: pointer; }
-.colonnade :is(summary.cn-row:hover, details[open]:not(.cn-below, .cn-fold) > summary.cn-row) { background: var(--cn-wash); }
-.colonnade .cn-row > .cn-name { grid-area: 1 / 1; padding-left: 20px; }
-.colonnade .cn-row > :is(.cn-name, .cn-note) { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-.colonnade .cn-row > svg.cn-bar { grid-area: 1 / 2 / 3; align-self: stretch; height: 100%; }
-.colonnade .cn-row > i { font-style: normal; text-align: right; white-space: nowrap; }
-.colonnade .cn-row > .cn-note { grid-area: 2 / 1 / auto / -1; margin: -4px 0 3px; padding-left: 20px; font-size: 12px; }
-.colonnade .cn-name b { font-weight: 600; } .colonnade .cn-in { font-size: 16px; line-height: 1; }
-.colonnade .cn-head { color: var(--cn-soft); font-size: 11px; border-bottom: 1px solid var(--cn-line); }
-.colonnade .cn-span { position: relative; }
-.colonnade .cn-below[open]::before { content: ""; position: absolute; top: 24px; bottom: 12px; z-index: 1;
-  left: calc(var(--cn-d) * 16px + 10px); border-left: 1px solid var(--cn-line); }
-.colonnade .cn-fold > summary { color: var(--cn-soft); }
-.colonnade .cn-fold > summary > .cn-name::before, .colonnade .cn-below > summary::before { content: "▸";
-  display: inline-block; width: 20px; margin-left: -20px; text-align: center; font-size: 10px; vertical-align: 1px; }
-.colonnade .cn-fold[open] > summary > .cn-name::before, .colonnade .cn-below[open] > summary::before { content: "▾"; }
-.colonnade .cn-below > summary { position: absolute; z-index: 2; top: 1px; width: 24px; height: 24px; line-height: 24px;
-  left: calc(var(--cn-d) * 16px - 2px); overflow: hidden; white-space: nowrap; list-style: none; cursor: pointer;
-  color: var(--cn-soft); }
-.colonnade .cn-below > summary::before { margin: 0 20px 0 2px; }
-.colonnade .cn-below > summary::-webkit-details-marker { display: none; }
-.colonnade .cn-pill { display: inline-block; margin-left: 8px; padding: 0 6px; border: 1px solid var(--cn-line);
-  border-radius: 9px; font-size: 11px; line-height: 16px; color: var(--cn-soft); }
-.colonnade .cn-key { display: inline-block; width: 9px; height: 9px; border-radius: 2px; margin-right: 5px; }
-.colonnade .cn-key.cn-agent { background: var(--cn-agent); }
-.colonnade .cn-key.cn-model { background: var(--cn-model); }
-.colonnade .cn-key.cn-tool { background: var(--cn-tool); }
-.colonnade .cn-key.cn-failed { background: var(--cn-bad); }
-.colonnade .cn-key.cn-other { background: var(--cn-other); }
-.colonnade .cn-foot { margin-top: 8px; font-size: 12px; color: var(--cn-soft); }
-.colonnade .cn-none { display: none; }
-.colonnade .cn-unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-@media (max-width: 700px) { .colonnade .cn-waterfall { --cn-t: ; } .colonnade .cn-row > .cn-tok { display: none; } }
-@media print { .colonnade .cn-row { break-inside: avoid; } }
-"""
-)
-"""The style of a waterfall, for pages that hold one among other things."""
 
 
 def trace_html(trace: Trace) -> str:
@@ -104,7 +58,7 @@ class _Waterfall:
     def __init__(self, trace: Trace, heading: str) -> None:
         self.trace = trace
         self.heading = heading
-        columns = [name for name in (*_COLUMNS, *_COLUMNS_TOO) if name in trace.spans.column_names]
+        columns = [name for name in _COLUMNS if name in trace.spans.column_names]
         records = decode(SPANS, trace.spans.select(columns))
         self.rows = {id(record): row for row, record in enumerate(records)}
         self.forest: Forest = forest(records)
@@ -183,6 +137,8 @@ class _Waterfall:
     def _span(self, node: Node, inner: Sequence[Html]) -> Html:
         panel = self.made[id(node)]
         cells = self._cells(node)
+        if panel is None and not inner:
+            return element("div", _MARKER, *cells, class_="cn-row cn-span")
         if panel is None:
             row = element("div", _MARKER, *cells, class_="cn-row")
         else:
@@ -245,7 +201,7 @@ class _Waterfall:
         kinds = Counter(kind_of(node) if node.error is None else "failed" for node in self.nodes)
         keys = [
             element("span", element("span", class_=f"cn-key cn-{kind}"), "✗ failed" if kind == "failed" else kind)
-            for kind in timeline.COLOURS
+            for kind in COLOURS
             if kinds[kind]
         ]
         notes = [element("p", *_spaced(keys), class_="cn-facts")] if len(keys) > 1 else []
@@ -267,9 +223,6 @@ class _Waterfall:
             yield "Input and output were not read: they are with payloads=True."
 
 
-_TOKENS: Final = ("inputTokens", "outputTokens")
-
-
 _MARKER: Final = element("span", "\u2003", class_="cn-none")
 """As wide as the mark of what opens and closes: bars stand below each other where there is no style sheet."""
 
@@ -281,12 +234,8 @@ def _said(fold: Fold) -> list[Content]:
     return said
 
 
-@lru_cache(maxsize=64)
-def _indent(depth: int) -> Html | None:
-    if not depth:
-        return None
-    text = "\u2003" * min(depth, _DEEPEST) + (f"{depth} " if depth > _DEEPEST else "")
-    return element("span", text, class_="cn-in")
+def _indent(depth: int) -> str:
+    return "\u2003" * min(depth, _DEEPEST) + (f"{depth} " if depth > _DEEPEST else "")
 
 
 def _spaced(parts: Iterable[Content]) -> list[Content]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from colonnade.engine.running import Engine, Running
 from colonnade.errors import QueryCancelled, QueryError
+from colonnade.queries.shown import Rows
 
 if TYPE_CHECKING:
     import polars
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _PLAN: Final = ["explain_key", "explain_value"]
 
 
-class SqlResult:
+class SqlResult(Rows):
     """The rows that a query gives.
 
     The query runs in the background from the start; whatever reads the rows waits for it. ``arrow``, ``polars`` and

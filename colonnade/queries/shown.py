@@ -7,7 +7,10 @@ by its name, when a picture is asked for: a program that shows nothing does not 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Shown:
@@ -22,3 +25,16 @@ class Shown:
         """The value as plain text, 80 columns wide."""
         text: str = import_module("colonnade.display.notebook").plain(self)
         return text
+
+
+class Rows(Shown):
+    """Rows that show themselves as a table; of many, the first and the last."""
+
+    def arrow(self) -> pa.Table:
+        """All rows as an Arrow table."""
+        raise NotImplementedError
+
+    @property
+    def plan(self) -> str | None:
+        """What is to be shown as text instead: the plan of a query that was explained."""
+        return None
