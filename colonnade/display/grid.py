@@ -13,7 +13,7 @@ from colonnade.display.tables import cells_of, is_number, rows_table, spans_tabl
 from colonnade.queries.pages import Page
 from colonnade.queries.shown import Rows
 
-WHOLE: Final = 40
+WHOLE: Final = 60
 """Rows of a table that is shown whole."""
 HEAD: Final = 20
 TAIL: Final = 10

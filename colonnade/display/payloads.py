@@ -10,12 +10,15 @@ from colonnade.display.formats import number
 from colonnade.display.page import Content, Html, element, joined
 from colonnade.display.said import Message, Part, messages_in, unpacked
 
+_LINE: Final = 90
+"""Characters of JSON that stay on one line."""
+
 STYLE: Final = """
 .colonnade .cn-payload { margin: 6px 0 10px; }
 .colonnade .cn-title, .colonnade .cn-role { display: block; margin: 0 0 2px; font-size: 11px; font-weight: 600;
   line-height: 1.5; color: var(--cn-soft); letter-spacing: .02em; }
 .colonnade pre.cn-value { margin: 0; padding: 6px 9px; white-space: pre-wrap; overflow-wrap: anywhere;
-  background: var(--cn-wash); border-radius: 4px; max-height: 360px; overflow-y: auto; line-height: 1.45; }
+  background: var(--cn-wash); border-radius: 4px; max-height: 280px; overflow-y: auto; line-height: 1.45; }
 .colonnade .cn-said { border-left: 3px solid var(--cn-line); padding: 2px 0 2px 10px; margin: 0 0 8px; }
 .colonnade .cn-said.cn-user { border-color: var(--cn-agent); }
 .colonnade .cn-said.cn-assistant { border-color: var(--cn-model); }
@@ -64,11 +67,8 @@ def _part(part: Part, limit: int) -> Html:
         return joined([element("div", text, class_=kind, dir="auto"), cut])
     if part.kind == "value":
         return shown_value(part.value, limit)
-    arrow = "→ " if part.kind == "call" else "← "
-    said = "calls " if part.kind == "call" else "gave "
-    title = (
-        [arrow, said, element("b", part.name)] if part.kind == "call" else [arrow, element("b", part.name), " ", said]
-    )
+    name = element("b", part.name)
+    title = ("→ calls ", name) if part.kind == "call" else ("← ", name, " gave")
     return joined([element("div", *title, class_="cn-call"), shown_value(part.value, limit)])
 
 
@@ -90,7 +90,12 @@ def facts(values: Mapping[str, Any], limit: int = 300) -> Html:
 
 def as_text(value: Any, indent: int | None = 2) -> str:
     """A value as people read it: text as it is, anything else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str, indent=indent)
+    if isinstance(value, str):
+        return value
+    line = json.dumps(value, ensure_ascii=False, default=str)
+    if indent is None or len(line) <= _LINE:
+        return line
+    return json.dumps(value, ensure_ascii=False, default=str, indent=indent)
 
 
 def cut_off(text: str, limit: int) -> tuple[str, Html | None]:

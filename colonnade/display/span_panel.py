@@ -22,8 +22,10 @@ _SMALLEST: Final = 600
 
 _BLOCKS: Final = ("error", "input", "output")
 _TABLES: Final = ("attributes", "metadata")
-_DRAWN: Final = {"traceId", "name", "startedAt", "endedAt", "startTime", "endTime", "isEvent", "status", "createdAt"}
-_DRAWN |= {"updatedAt", "kind", "instrumentationScope", "events", "links", "other", *_BLOCKS, *_TABLES}
+_DRAWN: Final = frozenset(
+    {"traceId", "name", "startedAt", "endedAt", "startTime", "endTime", "isEvent", "status", "createdAt", "updatedAt"}
+    | {"kind", "instrumentationScope", "events", "links", "other", *_BLOCKS, *_TABLES}
+)
 # Instrumentation puts messages into attributes, and ingest reads them from there into input and output.
 _TWICE: Final = ("gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions")
 
@@ -91,10 +93,11 @@ def _is(span: Record, name: str) -> bool:
 
 def _error(error: Any) -> Any:
     """An error with its stack as text, in which lines are lines."""
-    if isinstance(error, Mapping) and isinstance(error.get("stack"), str):
-        said = {key: value for key, value in error.items() if key != "stack"}
-        return "\n".join([*(f"{key}: {value}" for key, value in said.items()), "", error["stack"]])
-    return error
+    if not isinstance(error, Mapping) or not isinstance(error.get("stack"), str):
+        return error
+    said = {key: value for key, value in error.items() if key not in ("name", "message", "stack")}
+    first = ": ".join(str(error[key]) for key in ("name", "message") if error.get(key))
+    return "\n".join([first, *(f"{key}: {value}" for key, value in said.items()), "", error["stack"]])
 
 
 def _closed(title: str, content: Html) -> Html:
