@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from colonnade import Storage
-from colonnade.errors import MissingExtra
+from colonnade.errors import InvalidInput, MissingExtra
 from colonnade.queries.series import Arrow, costs, latencies, mean_scores
 from colonnade.queries.times import parse_when
 
@@ -111,10 +111,13 @@ def _altair() -> Any:
 
 def _rows(rows: Arrow | Storage, table: str, columns: tuple[str, ...], since: When | None) -> Arrow:
     if not isinstance(rows, Storage):
+        if not hasattr(rows, "__arrow_c_stream__"):
+            raise InvalidInput(f"a chart takes Arrow data or a blocking storage, not {type(rows).__name__}")
         return rows
     where = f" where {columns[0]} >= ?" if since is not None else ""
     names = ", ".join(f'"{name.replace(chr(34), chr(34) * 2)}"' for name in columns)
-    return rows.sql(f"select {names} from {table}{where}", None if since is None else [parse_when(since)]).arrow()
+    found: Arrow = rows.sql(f"select {names} from {table}{where}", [parse_when(since)] if since else None).arrow()
+    return found
 
 
 def _data(frame: polars.DataFrame) -> Any:
@@ -155,7 +158,7 @@ def _dressed(chart: LayerChart, title: str, dark: bool) -> LayerChart:
     font = "system-ui, -apple-system, Segoe UI, Roboto, Noto Sans, DejaVu Sans, sans-serif"
     text = {"labelColor": look["soft"], "titleColor": look["soft"], "labelFontSize": 11, "titleFontSize": 11}
     axis = {**text, "gridColor": look["line"], "domainColor": look["line"], "tickColor": look["line"]}
-    return (
+    dressed: LayerChart = (
         chart.properties(width=WIDTH, height=HEIGHT, title=title, background=look["paper"], padding=12)
         .configure(font=font)
         .configure_view(stroke=None)
@@ -166,3 +169,4 @@ def _dressed(chart: LayerChart, title: str, dark: bool) -> LayerChart:
         .configure_title(color=look["ink"], anchor="start", fontSize=14, fontWeight=600, offset=8)
         .configure_range(category=_SERIES_DARK if dark else _SERIES)
     )
+    return dressed

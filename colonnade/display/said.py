@@ -62,9 +62,9 @@ def parts_of(message: Mapping[str, Any]) -> Iterator[Part]:
         yield Part("text" if isinstance(parts, str) else "value", parts)
     calls = message.get("tool_calls")
     for call in calls if isinstance(calls, list) else ():
-        yield from _part(
-            call if isinstance(call, Mapping) and "type" in call else {"type": "function", "function": call}
-        )
+        if isinstance(call, Mapping) and "type" not in call:
+            call = {"type": "function", "function": call.get("function", call)}
+        yield from _part(call)
 
 
 def _part(part: Any) -> Iterator[Part]:
