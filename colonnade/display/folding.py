@@ -48,7 +48,7 @@ class Folding:
         self._is_small = len(nodes) <= OPEN
         self._kept = {id(node) for node in self.drawn}
         self._inside: dict[int, Sequence[Node]] = {id(node): self._children(node) for node in self.drawn}
-        self._sizes = _sizes(nodes)
+        self._whole = _wholes(nodes)
         self._open = {id(node) for node in self.drawn} if self._is_small else self._opened(trace.roots)
         self.roots = self._blocks([node for node in trace.roots if id(node) in self._kept])
 
@@ -67,16 +67,21 @@ class Folding:
         """Whether what is below a span is shown at first."""
         return id(node) in self._open
 
+    def is_closed(self, node: Node) -> bool:
+        """Whether there is something below a span that is not shown at first."""
+        return bool(self._inside[id(node)]) and id(node) not in self._open
+
     def below(self, node: Node) -> Fold:
         """All that is below a span, in a line."""
-        return _summary(f"{self._sizes[id(node)] - 1:,} below", _all_below(node), node.depth)
+        whole = _sum([self._whole[id(child)] for child in node.children])
+        return _fold(f"{whole.spans:,} below", whole, node.depth)
 
     def _blocks(self, siblings: Sequence[Node]) -> Sequence[Node | Fold]:
         if self._is_small or len(siblings) <= SIBLINGS + 10:
             return siblings
         rest = siblings[SIBLINGS:]
         size = max(BLOCK, round(len(rest) ** 0.5))
-        return [*siblings[:SIBLINGS], *(block(rest[at : at + size]) for at in range(0, len(rest), size))]
+        return [*siblings[:SIBLINGS], *(self._block(rest[at : at + size]) for at in range(0, len(rest), size))]
 
     def _opened(self, roots: Sequence[Node]) -> set[int]:
         """The spans whose children are shown at first: level by level, while there is room."""
@@ -93,36 +98,50 @@ class Folding:
             level = deeper
         return opened
 
+    def _block(self, nodes: Sequence[Node]) -> Fold:
+        """Siblings in a row as one fold: what they are called, and how often."""
+        names = Counter(safe(node.span.get("name") or "(no name)", 40) for node in nodes)
+        most = [f"{name} × {count:,}" if count > 1 else name for name, count in names.most_common(3)]  # noqa: RUF001
+        others = len(nodes) - sum(count for _, count in names.most_common(3))
+        whole = _sum([self._whole[id(node)] for node in nodes])
+        below = whole.spans - len(nodes)
+        said = [*most, *([f"{others:,} others"] if others else []), *([f"{below:,} below"] if below else [])]
+        return _fold(", ".join(said), whole, nodes[0].depth, tuple(nodes))
 
-def block(nodes: Sequence[Node]) -> Fold:
-    """Siblings in a row as one fold: what they are called, and how often."""
-    names = Counter(safe(node.span.get("name") or "(no name)", 40) for node in nodes)
-    most = [f"{name} × {count:,}" if count > 1 else name for name, count in names.most_common(3)]  # noqa: RUF001
-    others = sum(names.values()) - sum(count for _, count in names.most_common(3))
-    said = ", ".join([*most, *([f"{others:,} others"] if others else [])])
-    everything = [each for node in nodes for each in (node, *_all_below(node))]
-    more = f", {len(everything) - len(nodes):,} below" if len(everything) > len(nodes) else ""
-    return _summary(said + more, everything, nodes[0].depth, tuple(nodes))
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """Some spans, and all below them, taken together."""
+
+    spans: int
+    failed: int
+    running: int
+    start: int
+    end: int
 
 
-def _summary(said: str, nodes: Sequence[Node], depth: int, items: tuple[Node, ...] = ()) -> Fold:
-    return Fold(
-        said=said,
-        start=min(node.start for node in nodes),
-        end=max(max(node.start, node.end or 0) for node in nodes),
-        failed=sum(node.error is not None for node in nodes),
-        running=sum(node.is_running for node in nodes),
-        depth=depth,
-        items=items,
+def _fold(said: str, whole: _Whole, depth: int, items: tuple[Node, ...] = ()) -> Fold:
+    return Fold(said, whole.start, whole.end, whole.failed, whole.running, depth, items)
+
+
+def _sum(parts: Sequence[_Whole]) -> _Whole:
+    return _Whole(
+        sum(part.spans for part in parts),
+        sum(part.failed for part in parts),
+        sum(part.running for part in parts),
+        min(part.start for part in parts),
+        max(part.end for part in parts),
     )
+
+
+def _wholes(nodes: Sequence[Node]) -> dict[int, _Whole]:
+    wholes: dict[int, _Whole] = {}
+    for node in reversed(nodes):
+        end = max(node.start, node.end or 0)
+        own = _Whole(1, int(node.error is not None), int(node.is_running), node.start, end)
+        wholes[id(node)] = _sum([own, *(wholes[id(child)] for child in node.children)]) if node.children else own
+    return wholes
 
 
 def _all_below(node: Node) -> list[Node]:
     return Forest(node.children).walk()
-
-
-def _sizes(nodes: Sequence[Node]) -> dict[int, int]:
-    sizes: dict[int, int] = {}
-    for node in reversed(nodes):
-        sizes[id(node)] = 1 + sum(sizes[id(child)] for child in node.children)
-    return sizes

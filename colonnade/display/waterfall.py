@@ -193,7 +193,7 @@ class _Waterfall:
             parts.append(element("span", f" {safe(model, 60)}", class_="cn-soft"))
         for scorer, score in self.scores.get(node.span.get("spanId"), ()):
             parts += [" ", element("span", f"{safe(scorer, 30)} {score}", class_="cn-pill")]
-        if node.children and not self.folding.is_open(node):
+        if self.folding.is_closed(node):
             parts += [" ", element("span", *_said(self.folding.below(node)), class_="cn-pill")]
         return element("span", *parts, class_="cn-name")
 
