@@ -45,11 +45,11 @@ class Folding:
     def __init__(self, trace: Forest, limit: int) -> None:
         nodes = trace.walk()
         self.drawn = nodes[:limit]
-        self._is_small = len(nodes) <= OPEN
+        self.is_small = len(nodes) <= OPEN
         self._kept = {id(node) for node in self.drawn}
         self._inside: dict[int, Sequence[Node]] = {id(node): self._children(node) for node in self.drawn}
         self._whole = _wholes(nodes)
-        self._open = {id(node) for node in self.drawn} if self._is_small else self._opened(trace.roots)
+        self._open = {id(node) for node in self.drawn} if self.is_small else self._opened(trace.roots)
         self.roots = self._blocks([node for node in trace.roots if id(node) in self._kept])
 
     def _children(self, node: Node) -> Sequence[Node]:
@@ -77,7 +77,7 @@ class Folding:
         return _fold(f"{whole.spans:,} below", whole, node.depth)
 
     def _blocks(self, siblings: Sequence[Node]) -> Sequence[Node | Fold]:
-        if self._is_small or len(siblings) <= SIBLINGS + 10:
+        if self.is_small or len(siblings) <= SIBLINGS + 10:
             return siblings
         rest = siblings[SIBLINGS:]
         size = max(BLOCK, round(len(rest) ** 0.5))

@@ -160,7 +160,8 @@ STYLE: Final = """
 .colonnade .cn-bad { color: var(--cn-bad); } .colonnade .cn-warn { color: var(--cn-warn); }
 .colonnade .cn-number { text-align: right; white-space: nowrap; }
 .colonnade .cn-facts { display: flex; flex-wrap: wrap; gap: 2px 18px; margin: 2px 0 10px; color: var(--cn-soft); }
-.colonnade .cn-facts b { color: var(--cn-ink); font-weight: 600; }
+.colonnade .cn-facts b:not([class]) { color: var(--cn-ink); }
+.colonnade .cn-facts b { font-weight: 600; }
 .colonnade .cn-scroll { overflow-x: auto; max-width: 100%; }
 .colonnade table.cn-table { border-collapse: collapse; border: 0; margin: 8px 0; font-size: 13px; color: inherit;
   table-layout: auto; }

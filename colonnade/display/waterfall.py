@@ -24,7 +24,7 @@ from colonnade.display.tree import at_time, trace_tree
 from colonnade.display.waterfall_style import STYLE
 from colonnade.queries.traces import Trace
 from colonnade.schemas import SPANS
-from colonnade.schemas.records import decode
+from colonnade.schemas.records import Record, decode
 
 ROWS: Final = 12_000
 """Spans that have a row; of a larger trace, the first by their place in the tree."""
@@ -58,8 +58,7 @@ class _Waterfall:
     def __init__(self, trace: Trace, heading: str) -> None:
         self.trace = trace
         self.heading = heading
-        columns = [name for name in _COLUMNS if name in trace.spans.column_names]
-        records = decode(SPANS, trace.spans.select(columns))
+        records = _records(trace, _COLUMNS)
         self.rows = {id(record): row for row, record in enumerate(records)}
         self.forest: Forest = forest(records)
         self.nodes = self.forest.walk()
@@ -103,7 +102,8 @@ class _Waterfall:
         facts += [_fact(safe(scorer, 40), score) for scorer, score in self.scores.get(None, ())]
         title = element(self.heading, safe(root.span.get("name") or "(no name)", _NAME))
         began = moment(at_time(self.time.begin), fraction=True)
-        name = element("div", "trace ", element("code", self.trace.trace_id), f", began {began} UTC", class_="cn-soft")
+        part = "a part of trace " if self.trace.top is not None else "trace "
+        name = element("div", part, element("code", self.trace.trace_id), f", began {began} UTC", class_="cn-soft")
         return [title, name, element("div", *_spaced(facts), class_="cn-facts")]
 
     def _heading(self) -> Html:
@@ -219,6 +219,8 @@ class _Waterfall:
                 f"Of {plural(self.panels.left_out, 'span')} the input, output and attributes are left out of this "
                 f"picture; {ask} has them."
             )
+        if not self.folding.is_small:
+            yield f'store.trace("{self.trace.trace_id}").below("a span\'s id") is a part of it, on a scale of its own.'
         if "input" not in self.trace.spans.column_names:
             yield "Input and output were not read: they are with payloads=True."
 
@@ -255,6 +257,14 @@ def _by_span(scores: pa.Table) -> dict[Any, list[tuple[str, str]]]:
     return found
 
 
+def _records(trace: Trace, columns: Iterable[str]) -> list[Record]:
+    records = decode(SPANS, trace.spans.select([name for name in columns if name in trace.spans.column_names]))
+    for record in records:
+        if record["spanId"] == trace.top:
+            record["parentSpanId"] = None  # it is left out on purpose, and not missing
+    return records
+
+
 @html_of.register
 def _(trace: Trace) -> str:
     return trace_html(trace)
@@ -262,4 +272,4 @@ def _(trace: Trace) -> str:
 
 @text_of.register
 def _(trace: Trace) -> str:
-    return plain(trace_tree(decode(SPANS, trace.spans)))
+    return plain(trace_tree(_records(trace, SPANS.light)))

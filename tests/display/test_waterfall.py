@@ -15,6 +15,7 @@ from colonnade.display.forest import Node, forest
 from colonnade.display.notebook import HTML, PLAIN, mimebundle
 from colonnade.display.timeline import Timeline
 from colonnade.display.waterfall import ROWS, trace_html, trace_page
+from colonnade.errors import NotFound
 from colonnade.queries.traces import Trace
 from colonnade.schemas import SCORES, SPANS
 from colonnade.schemas.records import encode
@@ -140,6 +141,23 @@ def test_a_chain_deeper_than_browsers_nest_is_drawn() -> None:
         deepest = max(deepest, depth)
     assert deepest < 400
     assert "2999 span s2999" in html, "how deep it is, where it can no longer be indented"
+
+
+def test_a_part_of_a_trace_is_a_trace_with_a_scale_of_its_own() -> None:
+    kept = {"scorer": {}, "source": "LIVE", "output": {}, "runId": "r", "entityId": "e", "entity": {}, "traceId": "t"}
+    scores = [kept | {"scorerId": "polite", "score": 1.0, "spanId": id} for id in ("b", "d")]
+    spans = [span("a", seconds=100), span("b", "a", 4), span("c", "b", 1), span("d", "a", 50), span("e", "c", 1)]
+    trace = trace_of(spans, scores)
+    part = trace.below("b")
+    assert part.spans["spanId"].to_pylist() == ["b", "c", "e"]
+    assert part.scores["spanId"].to_pylist() == ["b"]
+    html = trace_html(part)
+    assert "a part of trace" in html and "took <b>4.00 s</b>" in html
+    for picture in (html, str(part)):
+        assert "is not here" not in picture
+    assert trace.below("a").spans.equals(trace.spans)
+    with pytest.raises(NotFound, match="trace t has no span 'z'"):
+        trace.below("z")
 
 
 def test_a_page_of_its_own_holds_the_same() -> None:
