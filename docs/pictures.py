@@ -67,7 +67,7 @@ def _photograph(pictures: dict[str, tuple[str, str]], folder: Path) -> None:
                 page = browser.new_page(
                     color_scheme="dark" if theme == "dark" else "light",
                     viewport={"width": WIDTH, "height": HEIGHT},
-                    device_scale_factor=1.25,
+                    device_scale_factor=1.0 if name == "large" else 1.25,
                 )
                 page.goto(file.as_uri())
                 if script:

@@ -154,7 +154,8 @@ class _Waterfall:
         name = element("span", indent, plural(len(fold.items), "more span"), class_="cn-name")
         note = element("span", indent, *_said(fold), class_="cn-note")
         cells = [self.time.extent(fold.start, fold.end), name, element("i", duration(fold.end - fold.start)), note]
-        return element("details", element("summary", *_spaced(cells), class_="cn-row"), *inner, class_="cn-fold")
+        summary, depth = element("summary", *_spaced(cells), class_="cn-row"), min(fold.depth, _DEEPEST)
+        return element("details", summary, *inner, class_="cn-fold", style=f"--cn-d:{depth}")
 
     def _cells(self, node: Node) -> list[Content]:
         span = node.span

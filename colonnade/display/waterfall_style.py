@@ -26,6 +26,7 @@ _ROWS: Final = """
 .colonnade .cn-fold > summary { color: var(--cn-soft); }
 .colonnade .cn-fold > summary > .cn-name::before, .colonnade .cn-below > summary::before { content: "▸";
   display: inline-block; width: 20px; margin-left: -20px; text-align: center; font-size: 10px; vertical-align: 1px; }
+.colonnade .cn-fold > summary > .cn-name::before { position: relative; left: calc(var(--cn-d) * 13px); }
 .colonnade .cn-fold[open] > summary > .cn-name::before, .colonnade .cn-below[open] > summary::before { content: "▾"; }
 .colonnade .cn-below > summary { position: absolute; z-index: 2; top: 1px; width: 24px; height: 24px; line-height: 24px;
   left: calc(var(--cn-d) * 13px - 2px); overflow: hidden; white-space: nowrap; list-style: none; cursor: pointer;
