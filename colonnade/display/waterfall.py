@@ -28,6 +28,8 @@ from colonnade.schemas.records import Record, decode
 
 ROWS: Final = 12_000
 """Spans that have a row; of a larger trace, the first by their place in the tree."""
+LINES: Final = 500
+"""Spans that are printed where the picture is text."""
 _TOKENS: Final = ("inputTokens", "outputTokens")
 _COLUMNS: Final = (
     *("traceId", "spanId", "parentSpanId", "name", "spanType", "isEvent", "startedAt", "endedAt", "startTime"),
@@ -273,4 +275,4 @@ def _(trace: Trace) -> str:
 
 @text_of.register
 def _(trace: Trace) -> str:
-    return plain(trace_tree(_records(trace, SPANS.light)))
+    return plain(trace_tree(_records(trace, _COLUMNS), LINES))

@@ -97,6 +97,12 @@ def test_a_notebook_gets_html_and_a_terminal_gets_text() -> None:
     assert "<script" not in bundle[HTML]
 
 
+def test_of_a_large_trace_the_beginning_is_printed() -> None:
+    text = str(trace_of(one_trace(600)))
+    assert text.endswith("100 more spans are not printed")
+    assert "600 spans" in text and len(text.splitlines()) < 520
+
+
 def test_without_payloads_the_picture_says_that_there_are_none() -> None:
     with colonnade.open(":memory:") as store:
         store.observability.batch_create_spans(records=[span("a", input="secret plan")])
