@@ -48,9 +48,11 @@ def open_html(browser: Any, tmp_path: Path) -> Iterator[Open]:
                 color_scheme="dark" if dark else "light", viewport={"width": width, "height": 700}
             )
             stack.enter_context(closing(context))
-            page = context.new_page()
-            page.happened = happened = []
-            page.on("dialog", lambda dialog: (happened.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+            page: Any = context.new_page()
+            happened: list[str] = []
+            page.happened = happened
+
+            page.on("dialog", lambda dialog: _dismissed(dialog, happened))
             page.on("pageerror", lambda error: happened.append(f"error: {error}"))
             page.on("console", lambda message: happened.append(f"console: {message.text}"))
             page.on("request", lambda request: _told(request.url, file, happened))
@@ -58,6 +60,11 @@ def open_html(browser: Any, tmp_path: Path) -> Iterator[Open]:
             return page
 
         yield opened
+
+
+def _dismissed(dialog: Any, happened: list[str]) -> None:
+    happened.append(f"dialog: {dialog.message}")
+    dialog.dismiss()
 
 
 def _told(url: str, file: Path, happened: list[str]) -> None:

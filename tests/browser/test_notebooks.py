@@ -27,9 +27,8 @@ store.memory.save_messages(messages=[message | {"createdAt": START}])
 def notebook(pytestconfig: pytest.Config) -> Any:
     """A notebook that has run."""
     nbclient = pytest.importorskip("nbclient")
-    from nbformat.v4 import new_code_cell, new_notebook
-
-    made = new_notebook(cells=[new_code_cell(source.strip()) for source in CELLS])
+    v4: Any = pytest.importorskip("nbformat.v4")
+    made: Any = v4.new_notebook(cells=[v4.new_code_cell(source.strip()) for source in CELLS])
     made.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbclient.NotebookClient(made, timeout=120, resources={"metadata": {"path": str(pytestconfig.rootpath)}}).execute()
     return made
@@ -44,9 +43,8 @@ def test_every_value_gives_html_and_text(notebook: Any) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_an_exported_notebook_shows_them(theme: str, notebook: Any, open_html: Any) -> None:
-    from nbconvert import HTMLExporter
-
-    html, _ = HTMLExporter(theme=theme).from_notebook_node(notebook)
+    nbconvert: Any = pytest.importorskip("nbconvert")
+    html, _ = nbconvert.HTMLExporter(theme=theme).from_notebook_node(notebook)
     # The page's own scripts come from elsewhere, and nothing of ours waits for them.
     html = re.sub(r"<script\b.*?</script>", "", html, flags=re.DOTALL)
     page = open_html(html, dark=theme == "light")  # the theme of the page counts, not that of the system

@@ -40,11 +40,9 @@ def test_text_stays_text_and_values_stay_values(text: str, value: str) -> None:
 
 
 @given(ANYTHING)
-def test_what_is_shown_of_a_text_is_the_text_but_for_what_nobody_sees(text: str) -> None:
-    seen = "".join(each for each in text.replace("\r\n", "\n") if each.isprintable())
-    assert "".join(each for each in Read(escape(text)).text if each in seen).startswith(seen[:1])
-    if text.isprintable():
-        assert Read(escape(text)).text == text
+def test_all_that_can_be_seen_of_a_text_is_seen_in_its_order(text: str) -> None:
+    shown = iter(Read(escape(text)).text)
+    assert all(each in shown for each in text if each.isprintable())
 
 
 @pytest.mark.parametrize(
@@ -110,7 +108,7 @@ def test_a_page_is_whole_and_says_that_nothing_runs() -> None:
     read = Read(page("a < b", element("h1", "x")))
     assert {"html", "head", "title", "style", "body", "main", "h1"} <= set(read.tags)
     assert "script" not in read.tags
-    assert "default-src 'none'" in Read(page("t")).given.get("content", "") or "default-src" in page("t")
+    assert "http-equiv" in read.given and "script-src" not in page("t") and "default-src" in page("t")
 
 
 def test_a_fragment_brings_its_style_and_names_itself() -> None:

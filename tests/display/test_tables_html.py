@@ -74,9 +74,9 @@ def test_a_page_shows_columns_that_have_values_and_whether_more_come() -> None:
 def test_every_arrow_table_in_a_notebook_that_asks_for_it() -> None:
     from IPython.core.interactiveshell import InteractiveShell
 
-    shell = InteractiveShell()
+    shell: Any = InteractiveShell()  # type: ignore[no-untyped-call]
     load_ipython_extension(shell)
-    shown: Any = shell.display_formatter.format(pa.table({"n": [1]}))[0]  # type: ignore[union-attr]
+    shown: Any = shell.display_formatter.format(pa.table({"n": [1]}))[0]
     assert cells(shown[HTML]) == [["1"]]
 
 

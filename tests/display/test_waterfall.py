@@ -151,7 +151,7 @@ def test_a_chain_deeper_than_browsers_nest_is_drawn() -> None:
 
 def test_a_part_of_a_trace_is_a_trace_with_a_scale_of_its_own() -> None:
     kept = {"scorer": {}, "source": "LIVE", "output": {}, "runId": "r", "entityId": "e", "entity": {}, "traceId": "t"}
-    scores = [kept | {"scorerId": "polite", "score": 1.0, "spanId": id} for id in ("b", "d")]
+    scores = [{**kept, "scorerId": "polite", "score": 1.0, "spanId": id} for id in ("b", "d")]
     spans = [span("a", seconds=100), span("b", "a", 4), span("c", "b", 1), span("d", "a", 50), span("e", "c", 1)]
     trace = trace_of(spans, scores)
     part = trace.below("b")
