@@ -141,7 +141,8 @@ STYLE: Final = """
   --cn-agent: light-dark(#4a73b8, #76a1e5); --cn-model: light-dark(#8457bd, #b794ec);
   --cn-tool: light-dark(#1f877a, #52bdae); --cn-other: light-dark(#6f7a8b, #8d98a8);
   --cn-mono: ui-monospace, "SF Mono", "Cascadia Code", Menlo, Consolas, "DejaVu Sans Mono", monospace;
-  background: var(--cn-paper); color: var(--cn-ink); text-align: left; overflow-x: auto; padding: 12px 14px;
+  background: var(--cn-paper); color: var(--cn-ink); text-align: left; overflow-x: auto; container-type: inline-size;
+  padding: 12px 14px;
   font: 13px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif;
   font-variant-numeric: tabular-nums; }
 [data-jp-theme-light="true"] .colonnade, [data-theme="light"] .colonnade, html[theme="light"] .colonnade,

@@ -29,6 +29,8 @@ WIDTH: Final = 280
 _HEIGHT: Final = 14
 _LEAST: Final = 0.5
 """Per cent of the width that even the shortest span takes."""
+_OPEN: Final = 3
+"""Per cent that a span takes which has just begun and still runs: so many that it is seen to be open."""
 _SECOND: Final = 1_000_000_000
 _UNITS: Final = ((1, "ns"), (10**3, "µs"), (10**6, "ms"), (_SECOND, "s"), (60 * _SECOND, "min"), (3600 * _SECOND, "h"))
 _DAY: Final = 24 * 3600 * _SECOND
@@ -86,8 +88,9 @@ class Timeline:
         at = self.place(node.start)
         if node.is_event:
             mark = element("path", d="M0 1.5 5.5 7 0 12.5-5.5 7z", fill=COLOURS[kind], class_=f"cn-{kind}")
-            return _picture(element("svg", mark, x=f"{at:.2f}%", overflow="visible"))
+            return _picture(element("svg", mark, x=f"{at:.2f}%", overflow="visible"), overflow="visible")
         if node.is_running:
+            at = min(at, 100 - _OPEN)
             return _picture(_rect(at, 100 - at, "running", fill="none", stroke="#a87400", stroke_dasharray="4 3"))
         return _picture(_rect(at, self.place(node.end or node.start) - at, kind, fill=COLOURS[kind]))
 
@@ -108,5 +111,6 @@ def _rect(at: float, width: float, kind: str, **look: str | float) -> Html:
     return element("rect", x=f"{at:.2f}%", width=f"{width:.2f}%", y=3, height=8, rx=2, class_=f"cn-{kind}", **look)
 
 
-def _picture(*content: Html) -> Html:
-    return element("svg", *content, width=WIDTH, height=_HEIGHT, class_="cn-bar", aria_hidden="true")
+def _picture(*content: Html, overflow: str | None = None) -> Html:
+    look: dict[str, str | float | None] = {"width": WIDTH, "height": _HEIGHT, "class_": "cn-bar", "overflow": overflow}
+    return element("svg", *content, **look, aria_hidden="true")

@@ -44,7 +44,9 @@ _ROWS: Final = """
 .colonnade .cn-foot { margin-top: 8px; font-size: 12px; color: var(--cn-soft); }
 .colonnade .cn-none { display: none; }
 .colonnade .cn-unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-@media (max-width: 700px) { .colonnade .cn-waterfall { --cn-t: ; } .colonnade .cn-row > .cn-tok { display: none; } }
+@container (max-width: 700px) {
+  .colonnade .cn-waterfall.cn-tokens { --cn-t: ; }
+  .colonnade :is(.cn-row > .cn-tok, .cn-head text:nth-of-type(even)) { display: none; } }
 @media print { .colonnade .cn-row { break-inside: avoid; } }
 """
 

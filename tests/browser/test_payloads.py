@@ -1,6 +1,5 @@
 """Whatever a payload says, a browser shows it as text: nothing in it runs, loads, or changes how the rest is read."""
 
-import itertools
 from datetime import timedelta
 from typing import Any
 
@@ -74,20 +73,22 @@ def shown(text: str) -> list[str]:
     return [" ".join(piece.split()) for piece in pieces if len(piece) > 3]
 
 
-@pytest.mark.parametrize("nasty", NASTY, ids=itertools.count())
-def test_nothing_in_a_trace_runs(nasty: str, open_html: Any) -> None:
+@pytest.mark.parametrize("first", range(0, len(NASTY), 4))
+def test_nothing_in_a_trace_runs(first: int, open_html: Any) -> None:
+    nasty = NASTY[first : first + 4]
+    pairs = [(where, text) for text in nasty for where in WHERE]
     with colonnade.open(":memory:") as store:
-        records = [span(number, where, nasty) for number, where in enumerate(WHERE)]
+        records = [span(number, where, text) for number, (where, text) in enumerate(pairs)]
         store.observability.batch_create_spans(records=records)
         html = mimebundle(store.trace("nasty"))[HTML]
     page = open_html(f'<!doctype html><title>t</title>{html}<p id="after">after</p>')
     page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
     page.mouse.move(300, 150)
     text = " ".join(page.locator("body").inner_text().split())
-    for piece in shown(nasty):
-        assert piece in text
+    for piece in (piece for each in nasty for piece in shown(each)):
+        assert text.count(piece) >= len(WHERE)
     assert page.happened == []
-    assert page.locator(".cn-span").count() == len(WHERE)
+    assert page.locator(".cn-span").count() == len(pairs)
     assert page.locator("#after").is_visible(), "what comes after the picture is outside of it"
     ours = "section div span b i p h3 h4 details summary svg rect path line text pre code table tbody tr th td style"
     made = page.evaluate("[...new Set([...document.body.querySelectorAll('*')].map(each => each.localName))]")
