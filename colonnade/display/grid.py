@@ -88,6 +88,11 @@ def _(rows: Rows) -> str:
     return table_html(rows.arrow(), "rows of a query")
 
 
+@text_of.register
+def _(rows: Rows) -> str:
+    return str(rows_table(rows.arrow(), WHOLE)) if rows.plan is None else rows.plan
+
+
 @html_of.register
 def _(page: Page) -> str:
     known = _known(page.rows)

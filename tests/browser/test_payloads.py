@@ -1,5 +1,6 @@
 """Whatever a payload says, a browser shows it as text: nothing in it runs, loads, or changes how the rest is read."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -93,6 +94,33 @@ def test_nothing_in_a_trace_runs(first: int, open_html: Any) -> None:
     ours = "section div span b i p h3 h4 details summary svg rect path line text pre code table tbody tr th td style"
     made = page.evaluate("[...new Set([...document.body.querySelectorAll('*')].map(each => each.localName))]")
     assert set(made) <= set(ours.split()), "no element came out of a payload"
+
+
+def test_nothing_in_a_thread_or_a_table_runs(open_html: Any, accessible: Callable[[Any], list[str]]) -> None:
+    with colonnade.open(":memory:") as store:
+        store.memory.save_thread(thread={"id": "t", "resourceId": "ada", "title": NASTY[0]})
+        known = {"threadId": "t", "resourceId": "ada", "createdAt": START}
+        said = [
+            known | {"id": f"{number}-{kind}", "role": ("user", "tool", NASTY[0])[kind], "content": content}
+            for number, text in enumerate(NASTY)
+            for kind, content in enumerate((text, {"role": "tool", "name": text, "content": text}, {text: [text]}))
+        ]
+        store.memory.save_messages(messages=said)
+        thread = mimebundle(store.thread("t"))[HTML]
+        rows = mimebundle(store.queries.messages(thread_id="t", limit=60))[HTML]
+        names = [f"'{text.replace(chr(39), chr(39) * 2)}'" for text in NASTY if "\x00" not in text]
+        sql = mimebundle(store.sql(f'select unnest([{", ".join(names)}]) as "{NASTY[1]}"'))[HTML]
+    head = '<!doctype html><html lang="en"><title>t</title>'
+    page = open_html(f"{head}<main><h1>t</h1><h2>t</h2>{thread}{rows}{sql}<p id=after>after</p></main>")
+    text = " ".join(page.locator("body").inner_text().split())
+    for piece in (piece for each in NASTY for piece in shown(each)):
+        assert text.count(piece) >= 4
+    assert page.locator(".cn-said").count() == 3 * len(NASTY)
+    assert page.locator("#after").is_visible()
+    assert page.happened == []
+    assert accessible(page) == []
+    page.emulate_media(color_scheme="dark")
+    assert accessible(page) == []
 
 
 def test_a_page_forbids_scripts_that_somebody_puts_into_it(open_html: Any) -> None:

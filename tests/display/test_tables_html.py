@@ -51,6 +51,7 @@ def test_a_result_of_sql_shows_itself_and_can_be_read_after() -> None:
         result = store.sql("select range as n from range(3)")
         bundle = mimebundle(result)
         assert [row[0] for row in cells(bundle[HTML])] == ["0", "1", "2"]
+        assert bundle[PLAIN].endswith("3 rows")
         assert result.rows() == [{"n": 0}, {"n": 1}, {"n": 2}]
         assert "<pre>" in mimebundle(store.sql("explain select 1"))[HTML]
 
