@@ -2,7 +2,7 @@
 # ARGS goes on to the command: make test ARGS="-k plan", make demo ARGS=--help
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench clean .venv
+.PHONY: help demo test check bench pictures clean .venv
 
 BIN := .venv/bin
 ARGS ?=
@@ -38,6 +38,9 @@ check: .venv  ## lint, formatting, types, import directions: half a minute
 
 bench: .venv  ## measure, beside floors and peers: some fifteen minutes; ARGS=--quick takes one, ARGS=stores five
 	@$(BIN)/python -m bench $(ARGS)
+
+pictures: .venv  ## make the pictures of the documentation anew; needs chromium
+	@$(BIN)/python -m docs.pictures
 
 clean:  ## remove build output, results and caches; .venv stays
 	@rm -rf build dist bench/results htmlcov .coverage .coverage.* *.egg-info

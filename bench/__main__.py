@@ -27,6 +27,7 @@ QUESTIONS: Final = (
     "resident",
     "freshness",
     "loading",
+    "pictures",
     "stores",
     "peers",
 )

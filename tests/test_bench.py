@@ -19,6 +19,7 @@ QUESTIONS = (
     "resident",
     "freshness",
     "loading",
+    "pictures",
     "stores",
 )
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from functools import singledispatch
+from importlib import import_module
 from typing import Any, Final
-
-from colonnade.queries.shown import ShownRows
 
 HTML: Final = "text/html"
 PLAIN: Final = "text/plain"
@@ -23,18 +22,19 @@ def text_of(value: Any) -> str:
     return repr(value)
 
 
-@html_of.register
-def _(value: ShownRows) -> str | None:
-    frame = value.shown_frame()
-    return None if frame is None else frame._repr_html_()  # which escapes what is in it
-
-
-@text_of.register
-def _(value: ShownRows) -> str:
-    return str(value)
-
-
 def mimebundle(value: Any) -> dict[str, str]:
     """A value in every form that there is of it, by MIME type."""
+    _load()
     html = html_of(value)
     return {PLAIN: text_of(value)} | ({} if html is None else {HTML: html})
+
+
+def plain(value: Any) -> str:
+    """A value as plain text."""
+    _load()
+    return text_of(value)
+
+
+def _load() -> None:
+    """Have all pictures registered; when the first one is asked for, for they stand above this module."""
+    import_module("colonnade.display.pictures")

@@ -137,7 +137,9 @@ def stacked(*parts: RenderableType | None) -> Group:
 def plain(picture: RenderableType, width: int = 80, *, ascii: bool = False) -> str:
     """A picture as text without colours, ``width`` columns wide; with ``ascii``, in characters that print anywhere."""
     file = io.StringIO()
-    Console(file=file, width=width, color_system=None, force_terminal=False, _environ={}).print(picture)
+    # Within a notebook, rich would show the picture there instead of writing it.
+    made = Console(file=file, width=width, color_system=None, force_terminal=False, force_jupyter=False, _environ={})
+    made.print(picture)
     lines = "\n".join(line.rstrip() for line in file.getvalue().splitlines())
     return lines.translate(_ASCII).encode("ascii", "replace").decode() if ascii else lines
 

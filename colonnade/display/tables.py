@@ -163,9 +163,9 @@ def rows_table(rows: pa.Table, limit: int = 200) -> Picture:
     """
     shown = rows.slice(0, limit)
     names = [safe(name, 60) for name in rows.column_names]
-    cells = [_cells(shown.column(place)) for place in range(shown.num_columns)]
+    cells = [cells_of(shown.column(place)) for place in range(shown.num_columns)]
     columns = [
-        Column(name, column, "right" if _is_number(kind) else "left", least=12 if _is_long(kind) else None)
+        Column(name, column, "right" if is_number(kind) else "left", least=12 if _is_long(kind) else None)
         for name, column, kind in zip(names, cells, rows.schema.types, strict=True)
     ]
     more = rows.num_rows > shown.num_rows
@@ -174,7 +174,7 @@ def rows_table(rows: pa.Table, limit: int = 200) -> Picture:
     )
 
     def whole() -> list[list[Text]]:
-        return [_cells(shown.column(place), _LISTED) for place in range(shown.num_columns)]
+        return [cells_of(shown.column(place), _LISTED) for place in range(shown.num_columns)]
 
     def draw(width: int) -> RenderableType:
         fits = sum(column.narrowest + GAP for column in columns) - GAP <= width
@@ -195,7 +195,8 @@ def _listed(names: Sequence[str], cells: Sequence[Sequence[Text]]) -> Renderable
     return listed
 
 
-def _cells(column: pa.ChunkedArray, limit: int = _CELL) -> list[Text]:
+def cells_of(column: pa.ChunkedArray, limit: int = _CELL) -> list[Text]:
+    """The values of a column, each on one line of at most ``limit`` characters; null is dim."""
     values = _values(column)
     if pa.types.is_floating(column.type):
         spelled = _floats(values)
@@ -241,8 +242,9 @@ def _stamp(value: Any, zone: str | None) -> str:
 
 
 def _is_long(kind: pa.DataType) -> bool:
-    return not (_is_number(kind) or pa.types.is_temporal(kind) or pa.types.is_boolean(kind))
+    return not (is_number(kind) or pa.types.is_temporal(kind) or pa.types.is_boolean(kind))
 
 
-def _is_number(kind: pa.DataType) -> bool:
+def is_number(kind: pa.DataType) -> bool:
+    """Whether values of a type stand to the right of their column."""
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))

@@ -33,13 +33,14 @@ _SAID: Final = 400
 """Characters of what a failed span said."""
 
 
-def trace_tree(spans: Iterable[SpanRecord]) -> Picture:
+def trace_tree(spans: Iterable[SpanRecord], limit: int | None = None) -> Picture:
     """The spans of one trace as a tree, siblings by start, each with a bar that shows when in the trace it ran.
 
     ``spans`` are span records, light or whole, in any order. Spans that failed are red and marked ``✗``, with what they
     said; those without an end are ``running``; those whose parent is not among ``spans`` stand at the root and say so.
+    Of more than ``limit`` spans the first of the tree are drawn, and the others are counted below.
     """
-    return Picture(_Tree(spans).draw)
+    return Picture(_Tree(spans, limit).draw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,9 @@ class _Figures:
 class _Tree:
     """A trace, laid out for any width."""
 
-    def __init__(self, spans: Iterable[SpanRecord]) -> None:
+    def __init__(self, spans: Iterable[SpanRecord], limit: int | None) -> None:
         self.forest = forest(spans)
+        self.limit = limit
         self.nodes = self.forest.walk()
         self.begin = min((node.start for node in self.nodes), default=0)
         self.length = max((max(node.start, node.end or 0) - self.begin for node in self.nodes), default=0)
@@ -78,17 +80,19 @@ class _Tree:
         names = min(wanted, rest - (bar + GAP if bar else 0))
         lines = [*self._title(), Text(), _heading(names, bar, figures)]
         above: list[bool] = []
-        for row, node in enumerate(self.nodes):
+        for row, node in enumerate(self.nodes[: self.limit]):
             above[node.depth :] = [node.last]
             lines.append(self._line(node, above, names, bar, [(column.cells[row], column.width) for column in figures]))
             lines.extend(_notes(node, above, names, width))
+        if self.limit is not None and len(self.nodes) > self.limit:
+            lines.append(Text(f"{plural(len(self.nodes) - self.limit, 'more span')} are not printed", style="dim"))
         return Group(*lines)
 
     def _title(self) -> list[Text]:
         ends = [node.end for node in self.nodes if node.end is not None]
         running = sum(node.is_running for node in self.nodes)
         failed = sum(node.error is not None for node in self.nodes)
-        facts = [f"began {moment(_time(self.begin), fraction=True)} UTC"]
+        facts = [f"began {moment(at_time(self.begin), fraction=True)} UTC"]
         facts += [f"took {duration(max(ends) - self.begin)}"] if ends and not running else []
         facts += [plural(len(self.nodes), "span")]
         facts += [f"{failed:,} failed"] if failed else []
@@ -193,7 +197,8 @@ def _notes(node: Node, above: list[bool], names: int, width: int) -> list[Text]:
     return lines
 
 
-def _time(nanoseconds: int) -> datetime:
+def at_time(nanoseconds: int) -> datetime:
+    """Nanoseconds since the Unix epoch as a time, to the microsecond."""
     return datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC).replace(
         microsecond=nanoseconds % 1_000_000_000 // 1000
     )

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from colonnade.engine.running import Limits, Parameters
     from colonnade.engine.sql_result import SqlResult
     from colonnade.engine.writer import AsyncWriter, Writer, WriterOptions
+    from colonnade.queries.conversations import Thread
     from colonnade.queries.search import Hit
+    from colonnade.queries.traces import Trace
 
 R = TypeVar("R")
 
@@ -90,6 +92,14 @@ class Storage(Composition, Tables[Sync]):
     def search(self) -> Callable[..., list[Hit]]:
         """Full-text search, the question of that name: ``store.search("refund denied", table="spans")``."""
         return self.queries.search
+
+    def trace(self, trace_id: str, *, payloads: bool = True) -> Trace:
+        """A trace that shows itself, in a notebook and printed. Without ``payloads``, only what is small is read."""
+        return self.queries.whole_trace(trace_id, payloads=payloads, scores=self.get_store("scores") is not None)
+
+    def thread(self, thread_id: str) -> Thread:
+        """A thread that shows itself as a conversation."""
+        return self.queries.conversation(thread_id)
 
     def execute(self, plan: Plan) -> Any:
         """Run one plan of the waist: ``pa.Table`` for reads, a count for changes."""
@@ -234,6 +244,14 @@ class AsyncStorage(Composition, Tables[Async]):
     def search(self) -> Callable[..., Coroutine[Any, Any, list[Hit]]]:
         """Full-text search, the question of that name: ``store.search("refund denied", table="spans")``."""
         return self.queries.search
+
+    async def trace(self, trace_id: str, *, payloads: bool = True) -> Trace:
+        """As ``Storage.trace``."""
+        return await self.queries.whole_trace(trace_id, payloads=payloads, scores=self.get_store("scores") is not None)
+
+    async def thread(self, thread_id: str) -> Thread:
+        """As ``Storage.thread``."""
+        return await self.queries.conversation(thread_id)
 
     async def execute(self, plan: Plan) -> Any:
         """Run one plan of the waist: ``pa.Table`` for reads, a count for changes."""

@@ -10,12 +10,13 @@ from colonnade.engine.domains.trace_filters import FILTERS, trace_filter
 from colonnade.engine.operation import C, Domain, operation
 from colonnade.engine.plan import TRUE, Filter, Is, Steps
 from colonnade.queries.compare import compare_batches
+from colonnade.queries.conversations import conversation
 from colonnade.queries.messages import messages_of_thread
 from colonnade.queries.pages import When
 from colonnade.queries.results import pass_hat_k
 from colonnade.queries.search import Hit, search_table, table_to_search
 from colonnade.queries.spans import find_spans, scores_of_span
-from colonnade.queries.traces import root_spans, spans_of_trace
+from colonnade.queries.traces import root_spans, spans_of_trace, whole_trace
 from colonnade.queries.usage import usage_of_spans
 from colonnade.schemas import SPANS
 from colonnade.schemas.table import Table
@@ -91,8 +92,10 @@ class Questions(Domain[C]):
     spans = question(find_spans)
     scores_by_span = question(scores_of_span)
     trace = question(spans_of_trace)
+    whole_trace = question(whole_trace)
     roots = question(root_spans)
     messages = question(messages_of_thread)
+    conversation = question(conversation)
     usage = question(usage_of_spans)
     pass_hat_k = question(pass_hat_k)
     compare = question(compare_batches)

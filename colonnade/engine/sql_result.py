@@ -11,16 +11,15 @@ import pyarrow as pa
 
 from colonnade.engine.running import Engine, Running
 from colonnade.errors import QueryCancelled, QueryError
-from colonnade.queries.shown import ShownRows
+from colonnade.queries.shown import Rows
 
 if TYPE_CHECKING:
     import polars
-    from polars import DataFrame
 
 _PLAN: Final = ["explain_key", "explain_value"]
 
 
-class SqlResult(ShownRows):
+class SqlResult(Rows):
     """The rows that a query gives.
 
     The query runs in the background from the start; whatever reads the rows waits for it. ``arrow``, ``polars`` and
@@ -102,10 +101,6 @@ class SqlResult(ShownRows):
         if self.schema.names != _PLAN:
             return None
         return "\n".join(str(plan).rstrip() for plan in self.arrow().column("explain_value").to_pylist())
-
-    def shown_frame(self) -> DataFrame | None:
-        """What a notebook shows: the rows, or of ``explain`` its text. Reads all rows."""
-        return self.polars() if self.plan is None else None
 
     def __str__(self) -> str:
         """A plan as text, other rows as Polars shows them. Reads all rows."""

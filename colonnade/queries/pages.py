@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from colonnade.engine.plan import TRUE, Filter, Is, Order, Scan, Steps, after, between, rows
 from colonnade.errors import InvalidInput
+from colonnade.queries.shown import Shown
 from colonnade.queries.times import parse_when
 from colonnade.schemas.moments import moment_of
 from colonnade.schemas.table import Table
@@ -28,8 +29,8 @@ _VERSION: Final = 1
 _BROKEN: Final = "is no cursor; pass the cursor of a page exactly as it was given, or None for the first page"
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+@dataclass(frozen=True)
+class Page(Shown):
     """Some rows, and where they end: ask the same question with ``after=cursor`` for the next page; None at the end.
 
     ``rows`` is an Arrow table with the stored columns. ``cursor`` is opaque text that is safe in URLs.

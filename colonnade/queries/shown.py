@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import polars
+    import pyarrow as pa
 
 
 class Shown:
@@ -21,10 +21,20 @@ class Shown:
         found: dict[str, str] = import_module("colonnade.display.notebook").mimebundle(self)
         return found
 
+    def __str__(self) -> str:
+        """The value as plain text, 80 columns wide."""
+        text: str = import_module("colonnade.display.notebook").plain(self)
+        return text
 
-class ShownRows(Shown):
-    """Rows that show themselves as a frame does."""
 
-    def shown_frame(self) -> polars.DataFrame | None:
-        """The rows; ``None`` where their text is the better picture."""
+class Rows(Shown):
+    """Rows that show themselves as a table; of many, the first and the last."""
+
+    def arrow(self) -> pa.Table:
+        """All rows as an Arrow table."""
         raise NotImplementedError
+
+    @property
+    def plan(self) -> str | None:
+        """What is to be shown as text instead: the plan of a query that was explained."""
+        return None
