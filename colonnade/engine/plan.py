@@ -184,17 +184,25 @@ class Bucket:
 class Measure:
     """One number to summarize: ``Measure("sum", "cost")``; ``Measure("count")`` counts rows.
 
-    ``count`` of a column counts what is not null. Quantiles interpolate linearly. Named after function and column
-    unless ``name`` says otherwise.
+    ``count`` of a column counts what is not null. Quantiles interpolate linearly. With ``minus``, another column, the
+    difference of both is measured: ``Measure("p95", "endTime", minus="startTime")``. Both hold whole numbers; the
+    difference is exact, then a float64, and null where either is null. Named after function and columns unless
+    ``name`` says otherwise.
     """
 
     function: Function
     column: str | None = None
     name: str = ""
+    minus: str | None = None
 
     def __post_init__(self) -> None:
         if not self.name:
-            object.__setattr__(self, "name", f"{self.function}_{self.column}" if self.column else self.function)
+            object.__setattr__(self, "name", "_".join([self.function, *self.columns]))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it looks at."""
+        return tuple(name for name in (self.column, self.minus) if name is not None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
