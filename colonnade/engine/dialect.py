@@ -149,7 +149,7 @@ DUCKDB: Final = Dialect(
         "min": "min({column})",
         "max": "max({column})",
         "mean": "avg({column})",
-        # All three of them each time: equal aggregates are computed once, and of one sorted list all quantiles are read.
+        # All three each time: equal aggregates are computed once, and all quantiles are read from one list.
         "p50": "quantile_cont({column}, [0.5, 0.95, 0.99])[1]",
         "p95": "quantile_cont({column}, [0.5, 0.95, 0.99])[2]",
         "p99": "quantile_cont({column}, [0.5, 0.95, 0.99])[3]",
