@@ -11,6 +11,7 @@ import cyclopts
 from cyclopts import Parameter
 
 import colonnade
+from colonnade.cli_reports import report
 from colonnade.cli_shared import After, Limit, Since, Store, changing, console, more, progress_bars, reading, when
 from colonnade.cli_stores import copy, search
 from colonnade.errors import ColonnadeError, InvalidInput, NotFound
@@ -371,6 +372,7 @@ def prune(store: Store, /, *, older_than: str, keep_scored: bool = False, dry_ru
 
 app.command(copy)
 app.command(search)
+app.command(report)
 
 
 @app.command

@@ -14,7 +14,9 @@ from colonnade.queries.conversations import conversation
 from colonnade.queries.critical import critical_path_of_trace, profile_of_spans, self_times_of_trace
 from colonnade.queries.messages import messages_of_thread
 from colonnade.queries.pages import When
+from colonnade.queries.report import report_of
 from colonnade.queries.results import pass_hat_k
+from colonnade.queries.score_trends import trends_of_scores
 from colonnade.queries.search import Hit, search_table, table_to_search
 from colonnade.queries.slow import failing_traces, slowest_traces
 from colonnade.queries.spans import find_spans, scores_of_span
@@ -110,6 +112,8 @@ class Questions(Domain[C]):
     critical_path = question(critical_path_of_trace)
     self_times = question(self_times_of_trace)
     profile = question(profile_of_spans)
+    score_trends = question(trends_of_scores)
+    report = question(report_of)
     pass_hat_k = question(pass_hat_k)
     compare = question(compare_batches)
     search = question(search)
