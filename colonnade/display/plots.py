@@ -63,7 +63,7 @@ class Plot:
 def bars(plot: Plot) -> Html:
     """Bars, stacked in the order of the series."""
     totals = [sum(series.values[place] or 0 for series in plot.series) for place in range(len(plot.times))]
-    axis = _Axis(plot, max(totals, default=0))
+    axis = _Axis(plot, [0.0, *totals])
     marks = []
     for place in range(len(plot.times)):
         at = axis.base
@@ -91,7 +91,7 @@ def bars(plot: Plot) -> Html:
 def lines(plot: Plot) -> Html:
     """Lines from interval to interval, broken where there is no value; one between two gaps is a dot."""
     known = [value for series in plot.series for value in series.values if value is not None]
-    axis = _Axis(plot, max(known, default=0))
+    axis = _Axis(plot, [0.0, *known])
     marks = []
     for series in plot.series:
         stroke = f"stroke:var(--cn-{series.colour})"
@@ -117,10 +117,9 @@ def legend(series: Sequence[Series]) -> Html:
 
 
 class _Axis:
-    def __init__(self, plot: Plot, most: float) -> None:
+    def __init__(self, plot: Plot, values: Sequence[float]) -> None:
         self.plot = plot
-        self.ticks = ticks(most)
-        self.top = self.ticks[-1]
+        self.ticks = ticks(min(values), max(values))
         self.base = HEIGHT - _BOTTOM
         self.step = (WIDTH - _LEFT - _RIGHT) / max(len(plot.times), 1)
 
@@ -128,7 +127,8 @@ class _Axis:
         return _LEFT + place * self.step
 
     def y(self, value: float) -> float:
-        return self.base - max(value, 0.0) / self.top * (self.base - _TOP)
+        low, high = self.ticks[0], self.ticks[-1]
+        return self.base - (value - low) / (high - low) * (self.base - _TOP)
 
     def drawn(self, marks: list[Html]) -> Html:
         grid = []
@@ -168,15 +168,15 @@ class _Axis:
         return element("rect", element("title", text), class_="cn-hover", **area)
 
 
-def ticks(most: float) -> list[float]:
-    """From 0 to at least ``most`` in three to six round steps of 1, 2, 2.5 or 5."""
-    if not most > 0 or not math.isfinite(most):
+def ticks(least: float, most: float) -> list[float]:
+    """Round steps of 1, 2, 2.5 or 5, three to six or so, from ``least`` or below to ``most`` or above."""
+    if not most > least or not math.isfinite(most - least):
         return [0.0, 1.0]
-    rough = most / 4
+    rough = (most - least) / 4
     size = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * size for factor in (1, 2, 2.5, 5, 10) if factor * size >= rough * (1 - 1e-9))
-    count = math.ceil(most / step - 1e-9)
-    return [place * step for place in range(count + 1)]
+    first, last = math.floor(least / step + 1e-9), math.ceil(most / step - 1e-9)
+    return [place * step for place in range(first, last + 1)]
 
 
 def time_marks(times: Sequence[datetime], width: timedelta) -> list[tuple[int, str]]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from colonnade.display import plots
-from colonnade.display.formats import duration, moment, money, number, plural, safe
+from colonnade.display.formats import decimals_for, duration, moment, money, number, plural, safe
 from colonnade.display.notebook import html_of, text_of
 from colonnade.display.page import Html, element, fragment, joined, page
 from colonnade.display.plots import Plot, Series
@@ -92,7 +92,9 @@ def name_of(store: str) -> str:
 
 def _body(report: Report) -> Html:
     range_ = f"{moment(report.since)} to {moment(report.until)} UTC"
-    facts = element("p", f"{range_}, compared with as long a time before", class_="cn-soft")
+    facts = element(
+        "p", f"{range_}, compared with the {_span_of_time(report).removeprefix('last ')} before", class_="cn-soft"
+    )
     if not report.total["traces"] and not report.models.num_rows and not report.scores.num_rows:
         return joined([facts, element("p", "Nothing was recorded in this time.")])
     return joined(
@@ -129,7 +131,7 @@ def _tiles(report: Report) -> Html:
     running = f"{number(now['running'])} still running" if now["running"] else ""
     tiles = [
         _tile("Traces", number(now["traces"]), _change(now["traces"], before["traces"]), running),
-        _tile("Failed", percent(rate), _points(rate, rate_before), bad=bool(now["failed"])),
+        _tile("Failed", percent(rate), number(now["failed"]), _points(rate, rate_before), bad=bool(now["failed"])),
         _tile("Median duration", milliseconds(now["p50Ms"]), _change(now["p50Ms"], before["p50Ms"])),
         _tile("95th percentile", milliseconds(now["p95Ms"]), _change(now["p95Ms"], before["p95Ms"])),
         _tile("Cost", money(now["cost"]), _change(now["cost"], before["cost"])),
@@ -138,8 +140,8 @@ def _tiles(report: Report) -> Html:
     return element("dl", *tiles, class_="cn-tiles")
 
 
-def _tile(name: str, value: str, change: str, note: str = "", *, bad: bool = False) -> Html:
-    said = ", ".join(part for part in (change, note) if part)
+def _tile(name: str, value: str, *notes: str, bad: bool = False) -> Html:
+    said = ", ".join(note for note in notes if note)
     return element(
         "div",
         element("dt", name),
@@ -189,13 +191,24 @@ def _charts(report: Report) -> Html:
         name = f"Failed steps {unit}"
         figures.append(_figure(plots.bars, name, Plot(times, width, failed, number, name)))
     if cost:
-        figures.append(_figure(plots.bars, f"Cost {unit}", Plot(times, width, cost, money, f"Cost by model {unit}")))
+        figures.append(
+            _figure(plots.bars, f"Cost {unit}", Plot(times, width, cost, _dollars(cost), f"Cost by model {unit}"))
+        )
     for series in _trends(report):
         name = f"Score: {series.name}"
         at = report.score_trends.column("createdAt").unique().to_pylist()
         shown = Plot(at, width, [series], lambda value: f"{value:.2f}", name)
         figures.append(_figure(plots.lines, name, shown, legend=False))
     return element("div", *figures, class_="cn-charts")
+
+
+def _dollars(series: Sequence[Series]) -> Callable[[float], str]:
+    """Amounts with as many decimals as the axis needs, all of them the same."""
+    most = max(
+        sum(values) for values in zip(*[[value or 0.0 for value in each.values] for each in series], strict=True)
+    )
+    decimals = decimals_for([most / 4], least=2)
+    return lambda value: money(value, decimals)
 
 
 def _figure(draw: Callable[[Plot], Html], title: str, plot: Plot, *, legend: bool = True) -> Html:

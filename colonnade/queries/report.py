@@ -19,9 +19,9 @@ from colonnade.queries.times import parse_when
 from colonnade.queries.tools import failures_of_tools
 from colonnade.queries.usage import errors_of_spans, usage_of_spans
 
-WIDTHS: Final = ("1m", "5m", "15m", "30m", "1h", "3h", "6h", "12h", "1d", "7d", "28d")
+WIDTHS: Final = ("1m", "2m", "5m", "10m", "15m", "30m", "1h", "2h", "3h", "6h", "12h", "1d", "7d", "28d")
 """Widths of intervals that people read at a glance."""
-_INTERVALS: Final = 48
+_INTERVALS: Final = 40
 """Intervals that a chart shows, at most."""
 _ROOT: Final = Null("parentSpanId")
 
