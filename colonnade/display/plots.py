@@ -66,7 +66,7 @@ def bars(plot: Plot) -> Html:
     axis = _Axis(plot, [0.0, *totals])
     marks = []
     for place in range(len(plot.times)):
-        at = axis.base
+        at = float(axis.base)
         left, step = axis.left(place), axis.step
         gap = min(2.0, step / 5)
         for series in plot.series:

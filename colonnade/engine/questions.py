@@ -18,10 +18,11 @@ from colonnade.queries.report import report_of
 from colonnade.queries.results import pass_hat_k
 from colonnade.queries.score_trends import trends_of_scores
 from colonnade.queries.search import Hit, search_table, table_to_search
-from colonnade.queries.slow import failing_traces, slowest_traces
+from colonnade.queries.slow import failing_traces, slowest_traces, totals_of_traces
 from colonnade.queries.spans import find_spans, scores_of_span
 from colonnade.queries.threads import summaries_of_threads
 from colonnade.queries.tools import failures_of_tools
+from colonnade.queries.trace_ids import ids_of_traces
 from colonnade.queries.traces import root_spans, spans_of_trace, whole_trace
 from colonnade.queries.usage import errors_of_spans, latency_of_spans, usage_of_spans
 from colonnade.schemas import SPANS
@@ -107,6 +108,8 @@ class Questions(Domain[C]):
     errors = question(errors_of_spans)
     tools = question(failures_of_tools)
     threads = question(summaries_of_threads)
+    trace_ids = question(ids_of_traces)
+    trace_totals = question(totals_of_traces)
     slowest = question(slowest_traces)
     failing = question(failing_traces)
     critical_path = question(critical_path_of_trace)
