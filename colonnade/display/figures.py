@@ -68,6 +68,8 @@ _TRACES: Final = frozenset({"traceId", "lastTraceId"})
 _FAILURES: Final = ("errors", "failures")
 _LEAST: Final = {"error": 20, "name": 13, "failed": 12, "model": 12}
 _BAR: Final = 24
+_ROOM: Final = 40
+"""What a text may take of a line before identifiers are cut for it."""
 
 
 def figures_table(rows: pa.Table, *, nothing: str, most: int | None = None) -> Picture:
@@ -83,7 +85,7 @@ def figures_table(rows: pa.Table, *, nothing: str, most: int | None = None) -> P
         if not rows.num_rows:
             return Text(nothing)
         columns = _columns(shown)
-        if sum(column.narrowest + GAP for column in columns) - GAP > width:
+        if sum(min(column.width, _ROOM) + GAP for column in columns) - GAP > width:
             columns = _columns(shown, short=True)
         more = Text(f"the first {shown.num_rows:,} of {rows.num_rows:,} rows", style="dim")
         return stacked(fitted(columns, width), more if shown.num_rows < rows.num_rows else None)

@@ -169,7 +169,10 @@ class _Axis:
 
 
 def ticks(least: float, most: float) -> list[float]:
-    """Round steps of 1, 2, 2.5 or 5, three to six or so, from ``least`` or below to ``most`` or above."""
+    """Round steps of 1, 2, 2.5 or 5, three to six or so, from ``least`` or below to ``most`` or above.
+
+    Zero is between them.
+    """
     if not most > least or not math.isfinite(most - least):
         return [0.0, 1.0]
     rough = (most - least) / 4

@@ -102,7 +102,7 @@ def _body(report: Report) -> Html:
             facts,
             _tiles(report),
             _charts(report),
-            _section("Failing traces", failing(report.failing)),
+            _section("Traces in which something failed", failing(report.failing)),
             _section("Slowest traces", slowest(report.slowest)),
             _section("Tools", tools(report.tools)),
             _section("Models", models(report.models)),
