@@ -292,7 +292,7 @@ def test_a_limit_is_a_whole_number(name: str) -> None:
 
 def test_threads_are_by_thread_or_resource() -> None:
     with colonnade.open(":memory:") as storage, pytest.raises(InvalidInput, match="threadId or resourceId"):
-        storage.queries.threads(by="name")
+        storage.queries.threads(by="name")  # type: ignore[arg-type]
 
 
 def test_a_trace_that_ends_and_still_has_a_root_that_is_there_twice_is_listed_once() -> None:
