@@ -69,7 +69,7 @@ def show(*pictures: RenderableType, cursor: str | None = None, pager: bool) -> N
     from colonnade.display import paging
 
     more = [] if cursor is None else [Text(f"There is more: add --after {cursor}")]
-    paging.show(*pictures, *more, pager=pager)
+    paging.show(*pictures, *more, paged=pager)
 
 
 def console() -> Console:

@@ -93,6 +93,11 @@ def figures_table(rows: pa.Table, *, nothing: str, most: int | None = None) -> P
     return Picture(draw)
 
 
+def usage_table(usage: pa.Table) -> Picture:
+    """What was used, one line a group: what the question ``usage`` gives."""
+    return figures_table(usage, nothing="Nothing was used: no span has such a value.")
+
+
 def _columns(rows: pa.Table, *, short: bool = False) -> list[Column]:
     barred = {"startTime", "endTime", "name"} <= set(rows.column_names)
     hidden = _HIDDEN | {"spanType"} if barred else _HIDDEN  # the bar is in its colour

@@ -13,14 +13,14 @@ from rich.text import Text
 from colonnade.display.screen import console
 
 
-def show(*pictures: RenderableType, pager: bool = True) -> None:
+def show(*pictures: RenderableType, paged: bool = True) -> None:
     """Print pictures, and texts of one line, on standard output; through ``$PAGER`` where its screen is too small.
 
     The pager is ``less`` unless ``PAGER`` names another, with ``LESS=FRX`` unless that is set: it ends by itself where
     all fits, shows colours, and leaves the screen as it is. An empty ``PAGER``, or ``cat``, is none.
     """
     screen = console()
-    command = _pager() if pager and screen.is_terminal and sys.stdin.isatty() else None
+    command = pager() if paged and screen.is_terminal and sys.stdin.isatty() else None
     text = "" if command is None else _text(screen, pictures)
     if command is None or text is None or text.count("\n") < screen.height:
         _print(screen, pictures)
@@ -28,7 +28,8 @@ def show(*pictures: RenderableType, pager: bool = True) -> None:
         _page(command, text)
 
 
-def _pager() -> str | None:
+def pager() -> str | None:
+    """The command line of the pager; ``None`` where there is none."""
     named = os.environ.get("PAGER")
     if named is not None:
         return named if named.strip() not in ("", "cat") else None
@@ -54,10 +55,10 @@ def _text(screen: Console, pictures: tuple[RenderableType, ...]) -> str | None:
 def _page(command: str, text: str) -> None:
     environment = {"LESS": "FRX", **os.environ}
     sys.stdout.flush()
-    pager = subprocess.Popen(command, shell=True, stdin=subprocess.PIPE, env=environment)
+    reader = subprocess.Popen(command, shell=True, stdin=subprocess.PIPE, env=environment)
     try:
-        pager.communicate(text.encode(errors="replace"))
+        reader.communicate(text.encode(errors="replace"))
     except BrokenPipeError:  # it was left before it had read everything
         pass
     except KeyboardInterrupt:  # Ctrl-C is for the pager, which goes on
-        pager.wait()
+        reader.wait()

@@ -156,9 +156,18 @@ class _Axis:
             *(self._hover(place) for place in range(len(self.plot.times))),
             viewBox=f"0 0 {WIDTH} {HEIGHT}",
             role="img",
-            aria_label=self.plot.label,
+            aria_label=self._said(),
             class_="cn-plot",
         )
+
+    def _said(self) -> str:
+        """What those hear who do not see it."""
+        told = [self.plot.label]
+        for series in self.plot.series:
+            known = [value for value in series.values if value is not None]
+            ends = f"{self.plot.said(min(known))} to {self.plot.said(max(known))}" if known else "nothing"
+            told.append(f"{safe(series.name, 40)}: {ends}")
+        return "; ".join(told)
 
     def _hover(self, place: int) -> Html:
         values = [(series.name, series.values[place]) for series in self.plot.series]

@@ -1,4 +1,4 @@
-"""Tables for the terminal: spans, traces, usage, and whatever a SQL query gave."""
+"""Tables for the terminal: spans, traces, and whatever a SQL query gave."""
 
 from __future__ import annotations
 
@@ -166,33 +166,6 @@ def _sum(*values: float | None) -> float | None:
 
 def _blank(cells: Iterable[str]) -> list[str]:
     return ["" if cell == ABSENT else cell for cell in cells]
-
-
-_MILLISECONDS: Final = {"meanLatencyMs": "mean", "p50LatencyMs": "p50", "p95LatencyMs": "p95"}
-
-
-def usage_table(usage: pa.Table) -> Picture:
-    """What was used, one line a group: calls, errors, tokens, cost in US dollars and latencies.
-
-    ``usage`` is what the usage query gives: the grouping column first, then ``calls``, ``errors``, ``inputTokens``,
-    ``outputTokens``, ``cost``, ``meanLatencyMs``, ``p50LatencyMs`` and ``p95LatencyMs``.
-    """
-    if not usage.num_rows:
-        return Picture(lambda width: Text("Nothing was used: no span has such a value."))
-    by, data = usage.column_names[0], usage.to_pydict()
-    columns = [Column(by, [safe(value, _CELL) for value in data[by]], least=12)]
-    for name, heading, rank in (
-        ("calls", "calls", 0),
-        ("errors", "errors", 1),
-        ("inputTokens", "tok in", 3),
-        ("outputTokens", "tok out", 4),
-    ):
-        columns.append(Column(heading, [number(value) for value in data[name]], "right", rank=rank))
-    columns.append(Column("cost", moneys(data["cost"]), "right"))
-    for name, heading in _MILLISECONDS.items():
-        cells = [duration(None if value is None else value * 1e6) for value in data[name]]
-        columns.append(Column(f"took {heading}", cells, "right", rank=5 if heading == "mean" else 2))
-    return Picture(lambda width: fitted(columns, width))
 
 
 def rows_table(rows: pa.Table, limit: int = 200) -> Picture:

@@ -6,12 +6,12 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
 
 import colonnade
+from colonnade.display import paging
 from colonnade.display.figures import figures_table
 from colonnade.display.terminal import plain
 
@@ -115,19 +115,24 @@ def test_what_is_longer_than_the_screen_goes_through_the_pager(agent: Path, tmp_
     assert "\x1b[1m" in text  # with its colours
 
 
-@pytest.mark.parametrize("arguments", [("--limit", 3), ("--limit", 40, "--no-pager")])
-def test_what_fits_or_shall_not_go_through_the_pager_does_not(
-    agent: Path, tmp_path: Path, arguments: tuple[Any, ...]
-) -> None:
+def test_what_fits_does_not_go_through_the_pager(agent: Path, tmp_path: Path) -> None:
     pager, into = paged(tmp_path)
-    assert "run" in in_terminal("traces", agent, *arguments, PAGER=pager)
+    assert "run" in in_terminal("traces", agent, "--limit", 3, PAGER=pager)
     assert not into.exists()
 
 
-def test_no_color_is_respected_and_an_empty_pager_is_none(agent: Path) -> None:
-    text = in_terminal("traces", agent, "--limit", 40, PAGER="", NO_COLOR="1")
+def test_a_pager_may_be_refused_and_so_may_colours(agent: Path, tmp_path: Path) -> None:
+    pager, into = paged(tmp_path)
+    text = in_terminal("traces", agent, "--limit", 40, "--no-pager", PAGER=pager, NO_COLOR="1")
     assert text.count("run") == 40
     assert "\x1b[3" not in text
+    assert not into.exists()
+
+
+@pytest.mark.parametrize(("named", "found"), [("", None), ("cat", None), ("more", "more"), ("less -S", "less -S")])
+def test_an_empty_pager_is_none(monkeypatch: pytest.MonkeyPatch, named: str, found: str | None) -> None:
+    monkeypatch.setenv("PAGER", named)
+    assert paging.pager() == found
 
 
 def test_a_pager_that_leaves_early_is_no_error(agent: Path) -> None:

@@ -71,4 +71,4 @@ def test_whatever_the_values_are_marks_are_within_the_picture(values: list[float
 def test_marks_say_what_they_show_and_names_are_text() -> None:
     drawn = str(bars(plot(1)))
     assert "<title>2026-01-31 00:00:00 UTC\n&lt;b&gt;: 1</title>" in drawn
-    assert 'aria-label="a chart"' in drawn
+    assert 'aria-label="a chart; &lt;b&gt;: 1 to 1"' in drawn
