@@ -116,7 +116,13 @@ def _tiles(report: Report) -> Html:
     running = f"{number(now['running'])} still running" if now["running"] else ""
     tiles = [
         _tile("Traces", number(now["traces"]), _change(now["traces"], before["traces"]), running),
-        _tile("Failed", percent(rate), number(now["failed"]), _points(rate, rate_before), bad=bool(now["failed"])),
+        _tile(
+            "Failed",
+            percent(rate),
+            number(now["failed"]) if now["failed"] else "",
+            _points(rate, rate_before),
+            bad=bool(now["failed"]),
+        ),
         _tile("Median duration", milliseconds(now["p50Ms"]), _change(now["p50Ms"], before["p50Ms"])),
         _tile("95th percentile", milliseconds(now["p95Ms"]), _change(now["p95Ms"], before["p95Ms"])),
         _tile("Cost", money(now["cost"]), _change(now["cost"], before["cost"])),
