@@ -184,10 +184,9 @@ class Bucket:
 class Measure:
     """One number to summarize: ``Measure("sum", "cost")``; ``Measure("count")`` counts rows.
 
-    ``count`` of a column counts what is not null. Quantiles interpolate linearly. With ``minus``, another column, the
-    difference of both is measured: ``Measure("p95", "endTime", minus="startTime")``. Both hold whole numbers; the
-    difference is exact, then a float64, and null where either is null. Named after function and columns unless
-    ``name`` says otherwise.
+    ``count`` of a column counts what is not null. Quantiles interpolate linearly. ``minus`` is a column to subtract:
+    ``Measure("p95", "endTime", minus="startTime")``; both hold whole numbers, and their difference is exact, then a
+    float64, and null where either is null. Named after function and columns unless ``name`` says otherwise.
     """
 
     function: Function
@@ -245,10 +244,7 @@ class Scan:
 
     @property
     def complete_order(self) -> tuple[Order, ...]:
-        """The order with the key appended, so that equal rows have a place; empty where rows may come in any order.
-
-        Each column comes once: a second time it would have no say.
-        """
+        """The order with the key appended, so that equal rows have a place; empty where rows may come in any order."""
         if not self.order and self.limit is None and not self.offset:
             return ()
         terms: dict[str, Order] = {}
@@ -369,8 +365,7 @@ def change(plan: Put | Patch | Delete) -> Steps[int]:
 def count(table: Table, where: Filter = TRUE) -> Steps[int]:
     """How many rows there are where a filter holds."""
     answer = yield from rows(Summarize(table, where=where))
-    total: int = answer.column("count")[0].as_py()
-    return total
+    return int(answer.column("count")[0].as_py())
 
 
 def is_equal(**values: object) -> Filter:
@@ -387,12 +382,9 @@ def between(
     end_exclusive: bool = False,
 ) -> Filter:
     """A column within a range of time, inclusive unless said otherwise, open where an end is ``None``."""
-    parts: list[Filter] = []
-    if start is not None:
-        parts.append(Is(column, ">" if start_exclusive else ">=", start))
-    if end is not None:
-        parts.append(Is(column, "<" if end_exclusive else "<=", end))
-    return And(tuple(parts))
+    lower = () if start is None else (Is(column, ">" if start_exclusive else ">=", start),)
+    upper = () if end is None else (Is(column, "<" if end_exclusive else "<=", end),)
+    return And((*lower, *upper))
 
 
 def after(order: tuple[Order, ...], last: tuple[Any, ...]) -> Filter:
