@@ -11,9 +11,11 @@ import cyclopts
 from cyclopts import Parameter
 
 import colonnade
-from colonnade.cli_shared import After, Limit, Since, Store, changing, console, more, progress_bars, reading, when
+from colonnade.cli_reports import errors, failing, latency, profile, report, slow, threads, tools, usage
+from colonnade.cli_shared import Limit, Pager, Since, Store, changing, console, progress_bars, reading, show, when
 from colonnade.cli_stores import copy, search
-from colonnade.errors import ColonnadeError, InvalidInput, NotFound
+from colonnade.cli_traces import spans, trace, traces
+from colonnade.errors import ColonnadeError, InvalidInput
 from colonnade.schemas import TABLES, table_named
 
 app: Final = cyclopts.App(
@@ -141,61 +143,6 @@ def demo(*, path: Path = Path("colonnade-demo")) -> None:
 
 
 @app.command
-def traces(store: Store, /, *, limit: Limit = 20, since: Since = None, after: After = None) -> None:
-    """List traces, newest first: their root spans."""
-    from colonnade.display.terminal import traces_table
-
-    with reading(store) as opened:
-        page = opened.queries.roots(since=when(since), limit=limit, after=after)
-        console().print(traces_table(page.rows))
-        more(page.cursor)
-
-
-@app.command
-def trace(store: Store, trace_id: str, /) -> None:
-    """Show one trace as a tree."""
-    from colonnade.display.terminal import trace_tree
-
-    with reading(store) as opened:
-        found = opened.observability.get_trace_light(trace_id=trace_id)
-        if found is None:
-            raise NotFound(f"{store} has no trace {trace_id!r}; `colonnade traces {store}` lists what there is")
-        console().print(trace_tree(found["spans"]))
-
-
-@app.command
-def spans(
-    store: Store,
-    /,
-    *,
-    name: str | None = None,
-    scope: str | None = None,
-    span_type: str | None = None,
-    trace: str | None = None,
-    parent: str | None = None,
-    since: Since = None,
-    limit: Limit = 20,
-    after: After = None,
-) -> None:
-    """List spans, newest first: all, or those of a name, scope, type, trace or parent."""
-    from colonnade.display.terminal import spans_table
-
-    with reading(store) as opened:
-        page = opened.queries.spans(
-            name=name,
-            scope=scope,
-            span_type=span_type,
-            trace_id=trace,
-            parent_span_id=parent,
-            since=when(since),
-            limit=limit,
-            after=after,
-        )
-        console().print(spans_table(page.rows))
-        more(page.cursor)
-
-
-@app.command
 def sql(
     store: Store,
     query: str,
@@ -205,6 +152,7 @@ def sql(
     limit: Limit = 200,
     timeout: str | None = None,
     memory: str | None = None,
+    pager: Pager = True,
 ) -> None:
     """Ask read-only SQL (DuckDB's) over threads, messages, resources, workflows, evals, scores, spans, agents, traces.
 
@@ -235,7 +183,7 @@ def sql(
             case "table":
                 from colonnade.display.terminal import rows_table
 
-                console().print(rows_table(answer.arrow(), limit))
+                show(rows_table(answer.arrow(), limit), pager=pager)
             case "json":
                 from colonnade.schemas.payloads import to_json
 
@@ -371,6 +319,8 @@ def prune(store: Store, /, *, older_than: str, keep_scored: bool = False, dry_ru
 
 app.command(copy)
 app.command(search)
+for _command in (traces, trace, spans, usage, latency, errors, tools, threads, slow, failing, profile, report):
+    app.command(_command)
 
 
 @app.command

@@ -14,12 +14,14 @@ import colonnade
 from colonnade.errors import NotFound
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.progress import Progress
 
 Store = Annotated[str, Parameter(help="Path or URL of a store, such as agent or duckdb:///agent.db.")]
 Limit = Annotated[int, Parameter(help="How many rows at most.")]
 Since = Annotated[str | None, Parameter(help="Only what began since then: 30m, 24h, 7d, or an ISO 8601 time.")]
+Until = Annotated[str | None, Parameter(help="Only what began before then: a time as in --since.")]
+Pager = Annotated[bool, Parameter(negative="--no-pager", help="Through $PAGER where it is longer than the screen.")]
 After = Annotated[str | None, Parameter(help="The cursor that an earlier page ended with.")]
 
 
@@ -60,10 +62,14 @@ def when(text: str | None) -> Any:
     return None if text is None else parse_when(text)
 
 
-def more(cursor: str | None) -> None:
-    """Say how to go on where there is another page."""
-    if cursor is not None:
-        print(f"There is more: add --after {cursor}")
+def show(*pictures: RenderableType, cursor: str | None = None, pager: bool) -> None:
+    """Print pictures, through a pager where they are long, and how to go on where there is another page."""
+    from rich.text import Text
+
+    from colonnade.display import paging
+
+    more = [] if cursor is None else [Text(f"There is more: add --after {cursor}")]
+    paging.show(*pictures, *more, paged=pager)
 
 
 def console() -> Console:

@@ -71,7 +71,7 @@ STORES = ("memory-sync", "memory-async", "duckdb-sync", "duckdb-async", "embedde
 SLOWER = ("lance-sync", "clickhouse-async")
 """What every domain example also runs on, but no property: each change takes some milliseconds."""
 
-ACCUMULATING = ("observability", "scores", "evals", "lookups", "usage", "results", "bad_input")
+ACCUMULATING = ("observability", "scores", "evals", "lookups", "usage", "aggregates", "results", "bad_input")
 """Modules about what accumulates. They also run on ``sealed``, an embedded folder where every write is sealed, and on
 ClickHouse in its other colour."""
 

@@ -25,6 +25,15 @@ COMMANDS = (
     "traces",
     "trace",
     "spans",
+    "usage",
+    "latency",
+    "errors",
+    "tools",
+    "threads",
+    "slow",
+    "failing",
+    "profile",
+    "report",
     "sql",
     "export",
     "optimize",
@@ -180,6 +189,68 @@ def test_a_trace_is_a_tree(colonnade_: Command, agent: Path) -> None:
     ran = colonnade_("trace", agent, "a1")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.index("support agent") < ran.out.index("└ chat")
+
+
+def test_a_trace_by_the_beginning_of_its_identifier(colonnade_: Command, tmp_path: Path) -> None:
+    with colonnade.open(tmp_path / "long.db") as store:
+        span = {"spanId": "1", "name": "run", "startedAt": "2026-01-31T12:00:00Z"}
+        store.observability.batch_create_spans(records=[{**span, "traceId": id} for id in ("abc1", "abd2", "ab")])
+    assert colonnade_("trace", "long.db", "abc").out.startswith("trace abc1\n")
+    assert colonnade_("trace", "long.db", "ab").out.startswith("trace ab\n")  # as it is goes first
+    several = colonnade_("trace", "long.db", "a")
+    assert (several.code, several.err) == (1, "colonnade: several traces begin with 'a': ab, abc1, abd2\n")
+    assert colonnade_("trace", "long.db", "").code == 1
+
+
+def test_what_a_trace_waited_for(colonnade_: Command, agent: Path) -> None:
+    lines = colonnade_("trace", agent, "a1", "--critical").out.splitlines()
+    assert [line.split()[1] for line in lines[2:]] == ["support", "chat"]
+
+
+def test_traces_say_what_their_spans_add_up_to(colonnade_: Command, agent: Path) -> None:
+    heading, _, *rows = colonnade_("traces", agent).out.splitlines()[1:]
+    assert heading.split()[-4:] == ["spans", "failed", "cost", "error"]
+    assert [row.split()[6:9] for row in rows] == [["1", "1", "timed"], ["2", "$0.0021"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "first"),
+    [
+        (["usage", "--by", "name"], {"name": "support agent", "calls": 2, "errors": 1}),
+        (["usage", "--by", "none", "--every", "1h"], {"startedAt": "2026-01-31T12:00:00+00:00", "calls": 1}),
+        (["latency", "--span-type", "model_generation"], {"name": "chat", "calls": 1, "p99Ms": 1000.0}),
+        (["errors", "--since", "2026-01-31T12:30:00Z"], {"name": "support agent", "calls": 1, "rate": 1.0}),
+        (["slow", "--name", "support agent"], {"traceId": "a1", "durationMs": 2000.0, "cost": 0.0021}),
+        (["failing", "--limit", "1"], {"traceId": "a2", "failed": "support agent", "error": "timed out"}),
+        (["profile", "--trace", "a1"], {"name": "chat", "selfMs": 1000.0, "share": 0.5}),
+    ],
+)
+def test_aggregates_for_other_programs(
+    colonnade_: Command, agent: Path, arguments: list[str], first: dict[str, Any]
+) -> None:
+    command, *options = arguments
+    ran = colonnade_(command, agent, *options, "--format", "json")
+    assert (ran.code, ran.err) == (0, "")
+    found = json.loads(ran.out.splitlines()[0])
+    assert {name: found[name] for name in first} == first
+    assert colonnade_(command, agent, *options, "--format", "csv").out.startswith(f'"{next(iter(found))}",')
+    assert colonnade_(command, agent, *options).code == 0
+
+
+@pytest.mark.parametrize(("command", "said"), [("tools", "No tool was called."), ("threads", "There are no threads.")])
+def test_aggregates_of_nothing_say_so(colonnade_: Command, agent: Path, command: str, said: str) -> None:
+    assert colonnade_(command, agent).out == f"{said}\n"
+
+
+def test_a_report_is_a_page(colonnade_: Command, agent: Path, tmp_path: Path) -> None:
+    ran = colonnade_(
+        "report", agent, "-o", "seen.html", "--since", "2026-01-31T00:00:00Z", "--until", "2026-02-01T00:00:00Z"
+    )
+    assert (ran.code, ran.out[:25]) == (0, "seen.html shows 2 traces ")
+    assert (tmp_path / "seen.html").read_text().startswith("<!doctype html>\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["agent.db", "seen.html"]
+    assert colonnade_("report", agent).code == 0
+    assert "Nothing was recorded" in (tmp_path / "report.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -338,6 +409,11 @@ REFUSED = {
     "a naive time": (["spans", "agent.db", "--since", "2026-01-31T12:00:00"], "naive datetime"),
     "a cursor that is none": (["traces", "agent.db", "--after", "xyz"], "'xyz' is no cursor"),
     "a limit of none": (["traces", "agent.db", "--limit", "0"], "limit must be a whole number >= 1, not 0"),
+    "a group that is none": (["usage", "agent.db", "--by", "cost"], "grouped by a text column, such as model or name"),
+    "an interval that is none": (["errors", "agent.db", "--every", "1x"], "'1x' is no width of a bucket"),
+    "a report that is no page": (["report", "agent.db", "-o", "report.pdf"], "end in .html"),
+    "a report into no folder": (["report", "agent.db", "-o", "no/report.html"], "no is no folder"),
+    "a report of no time": (["report", "agent.db", "--until", "2020-01-01T00:00:00Z"], "ends after it begins"),
     "a limit below that": (["sql", "agent.db", "select 1", "--limit", "-1"], "limit must be a whole number >= 1"),
     "broken SQL": (["sql", "agent.db", "selec 1"], "begins with select, with, from"),
     "SQL that writes": (["sql", "agent.db", "delete from spans"], "only reading is allowed here"),
@@ -389,6 +465,8 @@ LOOKS = {
     "spans": ["spans", "agent.db", "--name", "chat"],
     "sql": ["sql", "agent.db", "select 1"],
     "passk": ["passk", "agent.db"],
+    "usage": ["usage", "agent.db", "--every", "1h"],
+    "slow": ["slow", "agent.db"],
     "by URL": ["traces", "duckdb:///agent.db"],
     "by URL with options": ["traces", "duckdb:///agent.db?threads=1"],
 }

@@ -289,6 +289,8 @@ def _suggestions(here: Place, shown: Run) -> tuple[Suggestion, ...]:
     shell = (
         ("the latest runs", f"{call} traces {store} --limit 5"),
         ("the run from above", f"{call} trace {store} {shown.trace_id}"),
+        ("the tools, and how often they failed", f"{call} tools {store}"),
+        ("a page about all of it", f"{call} report {store} -o {typed(here.export.with_name('report.html'))}"),
         ("spans by name", f"{call} spans {store} --name {quoted('execute_tool refund')}"),
         ("any question, in SQL", f'{call} sql {store} "select name, count(*) from spans group by name"'),
         ("the comparison, in full", f"{call} compare {store} {before} {after} --scorer {SCORER}"),

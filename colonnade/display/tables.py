@@ -1,8 +1,8 @@
-"""Tables for the terminal: spans, traces, usage, and whatever a SQL query gave."""
+"""Tables for the terminal: spans, traces, and whatever a SQL query gave."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from math import isfinite
 from typing import Any, Final
@@ -32,6 +32,8 @@ _CELL: Final = 120
 """Characters of a text in a cell, at most."""
 _LISTED: Final = 1000
 """The same where a row has lines of its own."""
+_FIGURE: Final = 4
+"""The rank of figures that go before an identifier is cut."""
 
 
 def spans_table(rows: pa.Table | Iterable[SpanRecord]) -> Picture:
@@ -42,14 +44,19 @@ def spans_table(rows: pa.Table | Iterable[SpanRecord]) -> Picture:
     return Picture(_Spans(rows, "span").draw)
 
 
-def traces_table(rows: pa.Table | Iterable[SpanRecord]) -> Picture:
-    """Traces, one a line, by their root spans: an Arrow table with columns of ``spans``, or span records."""
-    return Picture(_Spans(rows, "trace").draw)
+def traces_table(rows: pa.Table | Iterable[SpanRecord], totals: pa.Table | None = None) -> Picture:
+    """Traces, one a line, by their root spans: an Arrow table with columns of ``spans``, or span records.
+
+    ``totals`` is what the question ``trace_totals`` says of them. Where a line is too narrow for identifiers, their
+    beginnings are shown, as many letters as tell them apart.
+    """
+    return Picture(_Spans(rows, "trace", totals).draw)
 
 
 class _Spans:
-    def __init__(self, rows: pa.Table | Iterable[SpanRecord], noun: str) -> None:
+    def __init__(self, rows: pa.Table | Iterable[SpanRecord], noun: str, totals: pa.Table | None = None) -> None:
         self.noun = noun
+        self.totals = None if totals is None else {row["traceId"]: row for row in totals.to_pylist()}
         # One node each, drawn or not: the same reading of times and errors as in the tree.
         self.nodes = [forest([span]).roots[0] for span in _records(rows)]
         self.spans = [node.span for node in self.nodes]
@@ -68,12 +75,13 @@ class _Spans:
         if not same:
             columns.append(Column("name", marked, least=21))
         columns.append(Column("took", [_took(node) for node in self.nodes], align="right"))
-        if not within:
-            columns.append(Column("trace", traces, rank=1))
-        columns.extend(self._figures())
+        columns.extend(self._figures() if self.totals is None else self._sums(self.totals))
         errors = [safe(node.error, _CELL) if node.error is not None else "" for node in self.nodes]
         if any(errors):
             columns.append(Column("error", [Text(error, style="red") for error in errors], rank=2, least=24))
+        if not within:
+            place = next(place for place, column in enumerate(columns) if column.heading == "took") + 1
+            columns.insert(place, self._ids(traces, columns, width))
         title = self._title(names[0] if same else None, traces[0] if within else None, days)
         return stacked(title, fitted(columns, width))
 
@@ -86,6 +94,25 @@ class _Spans:
         title.append(f", {days[0]}" if len(days) == 1 else f", {days[0]} to {days[-1]}")
         failed = sum(node.error is not None for node in self.nodes)
         return title.append(f", {failed:,} failed", "red") if failed else title
+
+    def _ids(self, traces: list[str], others: list[Column], width: int) -> Column:
+        room = width - sum(column.narrowest + GAP for column in others if column.rank < _FIGURE)
+        whole = Column("trace", traces, rank=1)
+        if self.totals is None or whole.width <= room:
+            return whole
+        return Column("trace", beginnings(traces), rank=1)
+
+    def _sums(self, totals: Mapping[str, Any]) -> list[Column]:
+        found = [totals.get(span.get("traceId") or "", {}) for span in self.spans]
+        failed = [row.get("errors") for row in found]
+        tokens = [_sum(row.get("inputTokens"), row.get("outputTokens")) for row in found]
+        columns = [
+            Column("spans", _blank(number(row.get("spans")) for row in found), "right", rank=_FIGURE),
+            Column("failed", [Text(number(count) if count else "", "red") for count in failed], "right", rank=2),
+            Column("tokens", _blank(number(count) for count in tokens), "right", rank=_FIGURE + 1),
+            Column("cost", _blank(moneys([row.get("cost") for row in found])), "right", rank=3),
+        ]
+        return [column for column in columns if any(str(cell) for cell in column.cells)]
 
     def _figures(self) -> list[Column]:
         columns = []
@@ -124,35 +151,21 @@ def _marked(name: str, node: Node) -> Text:
     return Text(f"✗ {name}", style="bold red") if node.error is not None else Text(name)
 
 
+def beginnings(ids: list[str]) -> list[str]:
+    """The first letters of identifiers: eight, or as many more as tell them apart. `colonnade trace` takes them."""
+    for length in range(8, 64):
+        if len({id[:length] for id in ids}) == len(set(ids)):
+            return [id[:length] for id in ids]
+    return ids
+
+
+def _sum(*values: float | None) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
 def _blank(cells: Iterable[str]) -> list[str]:
     return ["" if cell == ABSENT else cell for cell in cells]
-
-
-_MILLISECONDS: Final = {"meanLatencyMs": "mean", "p50LatencyMs": "p50", "p95LatencyMs": "p95"}
-
-
-def usage_table(usage: pa.Table) -> Picture:
-    """What was used, one line a group: calls, errors, tokens, cost in US dollars and latencies.
-
-    ``usage`` is what the usage query gives: the grouping column first, then ``calls``, ``errors``, ``inputTokens``,
-    ``outputTokens``, ``cost``, ``meanLatencyMs``, ``p50LatencyMs`` and ``p95LatencyMs``.
-    """
-    if not usage.num_rows:
-        return Picture(lambda width: Text("Nothing was used: no span has such a value."))
-    by, data = usage.column_names[0], usage.to_pydict()
-    columns = [Column(by, [safe(value, _CELL) for value in data[by]], least=12)]
-    for name, heading, rank in (
-        ("calls", "calls", 0),
-        ("errors", "errors", 1),
-        ("inputTokens", "tok in", 3),
-        ("outputTokens", "tok out", 4),
-    ):
-        columns.append(Column(heading, [number(value) for value in data[name]], "right", rank=rank))
-    columns.append(Column("cost", moneys(data["cost"]), "right"))
-    for name, heading in _MILLISECONDS.items():
-        cells = [duration(None if value is None else value * 1e6) for value in data[name]]
-        columns.append(Column(f"took {heading}", cells, "right", rank=5 if heading == "mean" else 2))
-    return Picture(lambda width: fitted(columns, width))
 
 
 def rows_table(rows: pa.Table, limit: int = 200) -> Picture:

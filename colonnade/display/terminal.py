@@ -8,16 +8,18 @@ from the data is shown as text: markup in it is not interpreted, and what could 
 from __future__ import annotations
 
 from colonnade.display.evals import comparison_view, pass_k_table
+from colonnade.display.figures import figures_table, usage_table
 from colonnade.display.findings import findings_table
 from colonnade.display.hits import hits_view
 from colonnade.display.screen import Picture, console, heading, note, plain, stacked
-from colonnade.display.tables import rows_table, spans_table, traces_table, usage_table
+from colonnade.display.tables import rows_table, spans_table, traces_table
 from colonnade.display.tree import trace_tree
 
 __all__ = [
     "Picture",
     "comparison_view",
     "console",
+    "figures_table",
     "findings_table",
     "heading",
     "hits_view",

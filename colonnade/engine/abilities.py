@@ -139,7 +139,7 @@ def _perform(plan: Plan, route: Route) -> Native:
             wanted = {measure.function for measure in plan.measures}
             if rest == TRUE and wanted <= store.abilities.aggregates:
                 return (yield store, replace(plan, where=pushed))
-            named = named_columns(rest) | {m.column for m in plan.measures if m.column}
+            named = named_columns(rest) | {name for measure in plan.measures for name in measure.columns}
             named |= {term if isinstance(term, str) else term.column for term in plan.by}
             data = yield store, Scan(plan.table, pushed, columns=_some(plan.table, named))
             from colonnade.engine import fold  # pyarrow.compute is not loaded by `import colonnade`

@@ -72,6 +72,8 @@ class Dialect:
     """Timestamp ``{column}`` cut down to ``{micros}`` since the epoch."""
     functions: Mapping[str, str] | None = None
     """Function of ``Summarize`` -> expression with the gap ``{column}``."""
+    difference: str = ""
+    """Whole numbers ``{column}`` less ``{minus}``, exactly, then as a float."""
     among: str = "{inner}"
     """How a query stands within IN."""
     array: str | None = None
@@ -147,10 +149,12 @@ DUCKDB: Final = Dialect(
         "min": "min({column})",
         "max": "max({column})",
         "mean": "avg({column})",
-        "p50": "quantile_cont({column}, 0.5)",
-        "p95": "quantile_cont({column}, 0.95)",
-        "p99": "quantile_cont({column}, 0.99)",
+        # All three each time: equal aggregates are computed once, and all quantiles are read from one list.
+        "p50": "quantile_cont({column}, [0.5, 0.95, 0.99])[1]",
+        "p95": "quantile_cont({column}, [0.5, 0.95, 0.99])[2]",
+        "p99": "quantile_cont({column}, [0.5, 0.95, 0.99])[3]",
     },
+    difference="CAST(CAST({column} AS HUGEINT) - CAST({minus} AS HUGEINT) AS DOUBLE)",
     array="{column} IN (SELECT unnest({values}))",
     contains="regexp_matches({column}, {pattern})",
     # In 64 bits, as everywhere. A vector of zeros is as near to all others as a right angle.
@@ -206,6 +210,8 @@ SQLITE: Final = Dialect(
         "max": "max({column})",
         "mean": "avg({column})",
     },
+    # SQLite itself goes on in floats where 64 bits are too few.
+    difference="CAST({column} - {minus} AS REAL)",
     # Without DISTINCT, SQLite before 3.41 looks into the table itself, and so does not find what a DELETE over the same
     # table has just deleted.
     among="SELECT DISTINCT * FROM ({inner})",

@@ -188,7 +188,7 @@ def summarize(plan: Summarize, data: pa.Table) -> pa.Table:
     """Answer a summary from all rows of its table."""
     kept = data.filter(mask(plan.where, data))
     groups = {name_of(term): _group(term, kept) for term in plan.by}
-    values = {measure.name: kept.column(measure.column) for measure in plan.measures if measure.column}
+    values = {measure.name: _measured(measure, kept) for measure in plan.measures if measure.column}
     rows = pa.table({**{f"g{i}": column for i, column in enumerate(groups.values())}, "n": pa.repeat(1, kept.num_rows)})
     keys = [f"g{i}" for i in range(len(groups))]
     if not keys:
@@ -208,6 +208,15 @@ def summarize(plan: Summarize, data: pa.Table) -> pa.Table:
         ]
         columns[measure.name] = pa.chunked_array([pa.array(found, measure_type(measure, plan.table))])
     return pa.table(columns)
+
+
+def _measured(measure: Measure, data: pa.Table) -> pa.ChunkedArray:
+    column = data.column(measure.column)
+    if measure.minus is None:
+        return column
+    # 64 bits may be too few for a difference, and a float too coarse for what it is between.
+    wide = pa.decimal128(19)
+    return pc.subtract(column.cast(wide), data.column(measure.minus).cast(wide)).cast(pa.float64())
 
 
 def _without_signed_zeros(column: Any) -> Any:
@@ -235,9 +244,14 @@ def typed_summary(plan: Summarize, found: pa.Table) -> pa.Table:
 
 
 def measure_type(measure: Measure, table: Table) -> pa.DataType:
-    """The Arrow type of a measure: counts and sums of whole numbers are int64, means and quantiles float64."""
+    """The Arrow type of a measure: counts and sums of whole numbers are int64, means and quantiles float64.
+
+    Whatever is measured of a difference is float64.
+    """
     if measure.function == "count" or measure.column is None:
         return pa.int64()
+    if measure.minus is not None:
+        return pa.float64()
     kind = table.column(measure.column).kind
     if measure.function in ("min", "max"):
         return kind.arrow

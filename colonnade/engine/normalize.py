@@ -36,7 +36,7 @@ from colonnade.engine.plan import (
 from colonnade.errors import InvalidInput
 from colonnade.schemas.check import check
 from colonnade.schemas.few import FewRows
-from colonnade.schemas.kinds import NUMERIC
+from colonnade.schemas.kinds import NUMERIC, WHOLE
 from colonnade.schemas.payloads import escape_text, from_json, to_json
 from colonnade.schemas.records import spell_value
 from colonnade.schemas.table import Table
@@ -151,10 +151,12 @@ def _summary(plan: Summarize) -> None:
         if measure.function not in _FUNCTIONS:
             raise InvalidInput(f"{measure.function!r} is no measure; the measures are {', '.join(_FUNCTIONS)}")
         if measure.column is None:
-            if measure.function != "count":
+            if measure.function != "count" or measure.minus is not None:
                 raise InvalidInput(f"{measure.function} needs a column")
             continue
         kind = plan.table.column(measure.column).kind.name
+        if measure.minus is not None and not {kind, plan.table.column(measure.minus).kind.name} <= WHOLE:
+            raise InvalidInput(f"{measure.column} minus {measure.minus} makes no sense: both must be whole numbers")
         ordered = kind in {"text", "uuid", "timestamp"} and measure.function in ("min", "max")
         if measure.function != "count" and kind not in NUMERIC and not ordered:
             raise InvalidInput(f"{measure.function} of {measure.column} makes no sense: it is {kind}")
@@ -256,7 +258,9 @@ def rename(plan: P, table: Table, names: dict[str, str]) -> P:
         table=table,
         where=where,
         by=tuple(to(term) if isinstance(term, str) else replace(term, column=to(term.column)) for term in plan.by),
-        measures=tuple(replace(m, column=to(m.column)) if m.column else m for m in plan.measures),
+        measures=tuple(
+            replace(m, column=to(m.column), minus=m.minus and to(m.minus)) if m.column else m for m in plan.measures
+        ),
     )
 
 

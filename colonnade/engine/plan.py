@@ -187,17 +187,24 @@ class Bucket:
 class Measure:
     """One number to summarize: ``Measure("sum", "cost")``; ``Measure("count")`` counts rows.
 
-    ``count`` of a column counts what is not null. Quantiles interpolate linearly. Named after function and column
-    unless ``name`` says otherwise.
+    ``count`` of a column counts what is not null. Quantiles interpolate linearly. ``minus`` is a column to subtract:
+    ``Measure("p95", "endTime", minus="startTime")``; both hold whole numbers, and their difference is exact, then a
+    float64, and null where either is null. Named after function and columns unless ``name`` says otherwise.
     """
 
     function: Function
     column: str | None = None
     name: str = ""
+    minus: str | None = None
 
     def __post_init__(self) -> None:
         if not self.name:
-            object.__setattr__(self, "name", f"{self.function}_{self.column}" if self.column else self.function)
+            object.__setattr__(self, "name", "_".join([self.function, *self.columns]))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it looks at."""
+        return tuple(name for name in (self.column, self.minus) if name is not None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -239,10 +246,7 @@ class Scan:
 
     @property
     def complete_order(self) -> tuple[Order, ...]:
-        """The order with the key appended, so that equal rows have a place; empty where rows may come in any order.
-
-        Each column comes once: a second time it would have no say.
-        """
+        """The order with the key appended, so that equal rows have a place; empty where rows may come in any order."""
         if not self.order and self.limit is None and not self.offset:
             return ()
         terms: dict[str, Order] = {}
@@ -363,8 +367,7 @@ def change(plan: Put | Patch | Delete) -> Steps[int]:
 def count(table: Table, where: Filter = TRUE) -> Steps[int]:
     """How many rows there are where a filter holds."""
     answer = yield from rows(Summarize(table, where=where))
-    total: int = answer.column("count")[0].as_py()
-    return total
+    return int(answer.column("count")[0].as_py())
 
 
 def is_equal(**values: object) -> Filter:
@@ -381,12 +384,9 @@ def between(
     end_exclusive: bool = False,
 ) -> Filter:
     """A column within a range of time, inclusive unless said otherwise, open where an end is ``None``."""
-    parts: list[Filter] = []
-    if start is not None:
-        parts.append(Is(column, ">" if start_exclusive else ">=", start))
-    if end is not None:
-        parts.append(Is(column, "<" if end_exclusive else "<=", end))
-    return And(tuple(parts))
+    lower = () if start is None else (Is(column, ">" if start_exclusive else ">=", start),)
+    upper = () if end is None else (Is(column, "<" if end_exclusive else "<=", end),)
+    return And((*lower, *upper))
 
 
 def after(order: tuple[Order, ...], last: tuple[Any, ...]) -> Filter:

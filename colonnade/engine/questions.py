@@ -11,13 +11,20 @@ from colonnade.engine.operation import C, Domain, operation
 from colonnade.engine.plan import TRUE, Filter, Is, Steps
 from colonnade.queries.compare import compare_batches
 from colonnade.queries.conversations import conversation
+from colonnade.queries.critical import critical_path_of_trace, profile_of_spans, self_times_of_trace
 from colonnade.queries.messages import messages_of_thread
 from colonnade.queries.pages import When
+from colonnade.queries.report import report_of
 from colonnade.queries.results import pass_hat_k
+from colonnade.queries.score_trends import trends_of_scores
 from colonnade.queries.search import Hit, search_table, table_to_search
+from colonnade.queries.slow import failing_traces, slowest_traces, totals_of_traces
 from colonnade.queries.spans import find_spans, scores_of_span
+from colonnade.queries.threads import summaries_of_threads
+from colonnade.queries.tools import failures_of_tools
+from colonnade.queries.trace_ids import ids_of_traces
 from colonnade.queries.traces import root_spans, spans_of_trace, whole_trace
-from colonnade.queries.usage import usage_of_spans
+from colonnade.queries.usage import errors_of_spans, latency_of_spans, usage_of_spans
 from colonnade.schemas import SPANS
 from colonnade.schemas.table import Table
 
@@ -97,6 +104,19 @@ class Questions(Domain[C]):
     messages = question(messages_of_thread)
     conversation = question(conversation)
     usage = question(usage_of_spans)
+    latency = question(latency_of_spans)
+    errors = question(errors_of_spans)
+    tools = question(failures_of_tools)
+    threads = question(summaries_of_threads)
+    trace_ids = question(ids_of_traces)
+    trace_totals = question(totals_of_traces)
+    slowest = question(slowest_traces)
+    failing = question(failing_traces)
+    critical_path = question(critical_path_of_trace)
+    self_times = question(self_times_of_trace)
+    profile = question(profile_of_spans)
+    score_trends = question(trends_of_scores)
+    report = question(report_of)
     pass_hat_k = question(pass_hat_k)
     compare = question(compare_batches)
     search = question(search)

@@ -23,6 +23,7 @@ from colonnade.engine.plan import (
     Delete,
     Filter,
     Is,
+    Measure,
     Nearest,
     Not,
     Null,
@@ -189,7 +190,7 @@ class Renderer:
         """``SELECT`` of groups and measures, sorted by group."""
         groups = [self._group(term) for term in plan.by]
         selected = [f"{text} AS {self._dialect.ident(name)}" for name, text in groups]
-        selected += [f"{self._measure(m.function, m.column)} AS {self._dialect.ident(m.name)}" for m in plan.measures]
+        selected += [f"{self._measure(m)} AS {self._dialect.ident(m.name)}" for m in plan.measures]
         sql = f"SELECT {', '.join(selected)} FROM {self._source(plan.table)}{self._where(plan.where)}"
         if groups:
             places = [str(place) for place in range(1, len(groups) + 1)]
@@ -203,9 +204,14 @@ class Renderer:
         micros = str(int(term.width.total_seconds() * 1_000_000))
         return term.column, self._dialect.bucket.format(column=self._dialect.ident(term.column), micros=micros)
 
-    def _measure(self, function: str, column: str | None) -> str:
-        inner = "*" if column is None else self._dialect.ident(column)
-        return (self._dialect.functions or {})[function].format(column=inner)
+    def _measure(self, measure: Measure) -> str:
+        return (self._dialect.functions or {})[measure.function].format(column=self._measured(measure))
+
+    def _measured(self, measure: Measure) -> str:
+        inner = "*" if measure.column is None else self._dialect.ident(measure.column)
+        if measure.minus is None:
+            return inner
+        return self._dialect.difference.format(column=inner, minus=self._dialect.ident(measure.minus))
 
     def nearest(self, plan: Nearest, columns: Sequence[str]) -> Statement:
         """``SELECT`` of columns, ordered by how near a vector is."""

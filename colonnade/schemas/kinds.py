@@ -50,6 +50,7 @@ VECTOR: Final = Kind("vector", pa.list_(pa.field("element", pa.float32())))
 
 SCALARS: Final = (TEXT, UUID, JSON, INTEGER, BIGINT, FLOAT, BOOLEAN, TIMESTAMP, BINARY)
 NUMERIC: Final = frozenset({"integer", "bigint", "float"})
+WHOLE: Final = frozenset({"integer", "bigint"})
 
 
 def vector(size: int) -> Kind:

@@ -42,7 +42,7 @@ from colonnade.engine.plan import (
     Search,
     Summarize,
 )
-from colonnade.schemas.kinds import NUMERIC, Column
+from colonnade.schemas.kinds import NUMERIC, WHOLE, Column
 from colonnade.schemas.records import encode
 from colonnade.schemas.table import Table
 from colonnade.testing.strategies import ELEMENTS, JSON_VALUES, PATHS, THERE, crowd, records, values
@@ -257,6 +257,8 @@ def _measures(draw: DrawFn, table: Table) -> Measure:
         return Measure("count", draw(st.none() | st.sampled_from(list(table.columns))))
     if kind < 3 or not _columns(table, *NUMERIC):
         return Measure("min" if kind == 1 else "max", draw(_lead(table, ORDERED)))
+    if kind == 3 and _columns(table, *WHOLE):
+        return Measure(draw(_FUNCTIONS), draw(_lead(table, WHOLE)), minus=draw(_lead(table, WHOLE)))
     return Measure(draw(_FUNCTIONS), draw(_lead(table, NUMERIC)))
 
 
@@ -335,6 +337,9 @@ def _refused(table: Table, data: pa.Table) -> Sequence[Plan]:
         Summarize(table, measures=()),
         Summarize(table, measures=(Measure("sum", key),)),
         Summarize(table, measures=(Measure("sum"),)),
+        Summarize(table, measures=(Measure("count", minus=key),)),
+        Summarize(table, measures=(Measure("max", key, minus=key),)),
+        Summarize(table, measures=(Measure("count", key, minus="nosuch"),)),
         Summarize(table, measures=(Measure("count"), Measure("count"))),
         Summarize(table, by=(Bucket(key, timedelta(hours=1)),)),
         Summarize(table, by=(key,), measures=(Measure("count", name=key),)),

@@ -344,6 +344,12 @@ def _measure(measure: Measure, table: Table, rows: list[Row]) -> Any:
     if measure.column is None:
         return len(rows)
     found = [row[measure.column] for row in rows if row[measure.column] is not None]
+    if measure.minus is not None:
+        both = [(row[measure.column], row[measure.minus]) for row in rows]
+        found = [float(value - less) for value, less in both if value is not None and less is not None]
+        if found and measure.function in ("min", "max"):  # of 65 bits the last may be rounded up or down
+            found = [min(found) if measure.function == "min" else max(found)]
+            return Near(found[0], abs(found[0]))
     if measure.function == "count":
         return len(found)
     if not found:
@@ -353,7 +359,7 @@ def _measure(measure: Measure, table: Table, rows: list[Row]) -> Any:
             return min(found)
         case "max":
             return max(found)
-        case "sum" if table.columns[measure.column].kind.name != "float":
+        case "sum" if measure.minus is None and table.columns[measure.column].kind.name != "float":
             if not -(2**63) <= sum(found) < 2**63:
                 raise InvalidInput(f"the sum of {measure.column} does not fit into 64 bits")
             return sum(found)

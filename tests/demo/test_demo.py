@@ -95,7 +95,7 @@ def test_the_whole_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         if suggestion.shell
         for line in suggestion.lines
     }
-    assert len(answers) == 6
+    assert len(answers) == 8
     assert "invoke_agent helpdesk" in answers["the latest runs"]
     assert done.trace_id in answers["the run from above"]
     assert "execute_tool refund" in answers["spans by name"]

@@ -97,7 +97,7 @@ def test_usage_is_aligned_and_has_units(stored: Any) -> None:
     assert heading.split() == [
         "model",
         "calls",
-        "errors",
+        "failed",
         "tok",
         "in",
         "tok",

@@ -58,6 +58,7 @@ CLICKHOUSE: Final = Dialect(
         "p95": "quantileExactInclusiveOrNull(0.95)({column})",
         "p99": "quantileExactInclusiveOrNull(0.99)({column})",
     },
+    difference="toFloat64(toInt128({column}) - toInt128({minus}))",
     contains="match({column}, {pattern})",
     # In 64 bits, as everywhere. A vector of zeros has no angle to any other.
     nearest="round(ifNotFinite(1 - cosineDistance(CAST({column}, 'Array(Float64)'), {vector}), 0), 9)",

@@ -14,6 +14,7 @@ from colonnade.engine.plan import (
     Delete,
     Filter,
     Is,
+    Measure,
     Not,
     Null,
     OneOf,
@@ -140,10 +141,10 @@ class ClickHouseRenderer(Renderer):
         groups = [self._grouped(term, plan.table) for term in plan.by]
         chosen = [f"{text} AS g{place}" for place, text in enumerate(groups)]
         for place, measure in enumerate(plan.measures):
-            column = None if measure.column is None else CLICKHOUSE.ident(measure.column)
-            if column and measure.function == "sum" and plan.table.columns[str(measure.column)].kind.name != "float":
+            column = self._measured(measure) if measure.column else ""
+            if measure.function == "sum" and _is_whole(measure, plan.table):
                 column = f"toDecimal128({column}, 0)"  # exact, and wide enough to see that 64 bits are too few
-            text = str((CLICKHOUSE.functions or {})[measure.function]).format(column=column or "")
+            text = str((CLICKHOUSE.functions or {})[measure.function]).format(column=column)
             chosen.append(f"{text} AS m{place}")
         sql = f"SELECT {', '.join(chosen)} FROM {self._source(plan.table)}{self._where(plan.where)}"
         if groups:
@@ -204,6 +205,10 @@ class ClickHouseRenderer(Renderer):
         if plan.where == TRUE and plan.limit is not None:
             plan = plan.but(where=Is(plan.table.key[0], "!=", ""))
         return self._select(plan)
+
+
+def _is_whole(measure: Measure, table: Table) -> bool:
+    return measure.minus is None and table.columns[str(measure.column)].kind.name != "float"
 
 
 def _insert(table: Table) -> str:

@@ -32,7 +32,7 @@ def summarized(plan: Summarize) -> tuple[str, ...]:
 
 def looked_at(plan: Summarize) -> tuple[str, ...]:
     """The columns that a summary looks at; none where it only counts."""
-    named = named_columns(plan.where) | {measure.column for measure in plan.measures if measure.column}
+    named = named_columns(plan.where) | {name for measure in plan.measures for name in measure.columns}
     named |= {term.column if isinstance(term, Bucket) else term for term in plan.by}
     return tuple(name for name in plan.table.columns if name in named)
 
