@@ -306,6 +306,8 @@ def test_a_table_of_scores_needs_no_names(shared: Path) -> None:
         import_file(store, shared / "data" / "tau-bench" / "gpt-4o-airline.json")
         there = colonnade.compare(store, 0, 1, side="trial")
         scores = store.sql("select * from scores").polars()
+        selected = colonnade.compare(store.scores.where(scorerId="reward"), 0, 1, side="trial")
+    assert selected.differences == there.differences
     assert colonnade.compare(scores, 0, 1, side="trial").differences == there.differences
 
 

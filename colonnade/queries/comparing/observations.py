@@ -159,6 +159,8 @@ def _place(frame: pl.DataFrame, place: str) -> pl.Expr:
 
 def as_frame(data: Any) -> pl.DataFrame:
     """Polars, Arrow or anything that speaks Arrow (pandas, DuckDB, a query's result) as a Polars frame."""
+    if hasattr(data, "to_polars"):  # a selection of a store's rows
+        data = data.to_polars()
     if isinstance(data, pl.LazyFrame):
         return data.collect()
     if isinstance(data, pl.DataFrame):
