@@ -29,9 +29,10 @@ QUESTIONS: Final = (
     "loading",
     "pictures",
     "stores",
+    "calibration",
     "peers",
 )
-LONG: Final = ("stores",)
+LONG: Final = ("stores", "calibration")
 """Not asked with ``--quick``, unless by name."""
 RESULTS: Final = Path(__file__).parent / "results"
 

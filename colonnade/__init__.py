@@ -17,15 +17,20 @@ if TYPE_CHECKING:
     from colonnade.engine.copying import copy
     from colonnade.engine.stores.embedded.repairing import fsck
     from colonnade.errors import ColonnadeError
+    from colonnade.queries.agreement import agreement
+    from colonnade.queries.compare import compare
     from colonnade.queries.selection_columns import col
 
 __version__ = "0.1.0"
 
-__all__ = ["AsyncStorage", "ColonnadeError", "Storage", "__version__", "aopen", "col", "copy", "fsck", "open"]
+__all__ = ["AsyncStorage", "ColonnadeError", "Storage", "__version__", "agreement", "aopen", "compare", "copy", "fsck"]
+__all__ += ["col", "open"]
 
 _HOMES = {"aopen": "engine.address", "open": "engine.address", "AsyncStorage": "engine.composite"}
 _HOMES |= {"Storage": "engine.composite", "ColonnadeError": "errors", "copy": "engine.copying"}
-_HOMES |= {"fsck": "engine.stores.embedded.repairing", "col": "queries.selection_columns"}
+_HOMES |= {"fsck": "engine.stores.embedded.repairing"}
+_HOMES |= {"agreement": "queries.agreement", "compare": "queries.compare"}
+_HOMES |= {"col": "queries.selection_columns"}
 
 
 def __getattr__(name: str) -> Any:

@@ -11,6 +11,7 @@ import cyclopts
 from cyclopts import Parameter
 
 import colonnade
+from colonnade.cli_evals import compare, passk
 from colonnade.cli_reports import errors, failing, latency, profile, report, slow, threads, tools, usage
 from colonnade.cli_shared import Limit, Pager, Since, Store, changing, console, progress_bars, reading, show, when
 from colonnade.cli_stores import copy, search
@@ -107,25 +108,6 @@ def import_(file: Path, /, *, into: Store, batch: str | None = None, scorer: str
         f"{report.runs:,} runs are in {into}: {report.threads:,} threads, {report.messages:,} messages, "
         f"{report.spans:,} spans in {report.runs:,} traces, {report.scores:,} scores."
     )
-
-
-@app.command
-def passk(store: Store, /, *, scorer: str = "reward", batch: str | None = None) -> None:
-    """Print pass^k (all of k trials succeed) and pass@k (at least one does) over items and trials."""
-    from colonnade.display.terminal import pass_k_table
-
-    with reading(store) as opened:
-        console().print(pass_k_table(opened.queries.pass_hat_k(scorer=scorer, batch=batch)))
-
-
-@app.command
-def compare(store: Store, baseline: str, candidate: str, /, *, scorer: str = "reward") -> None:
-    """Compare two batches of runs item by item: means, the paired difference with its interval, regressions."""
-    from colonnade.display.terminal import comparison_view
-
-    with reading(store) as opened:
-        found = opened.queries.compare(baseline=baseline, candidate=candidate, scorer=scorer)
-        console().print(comparison_view(found))
 
 
 @app.command
@@ -317,6 +299,8 @@ def prune(store: Store, /, *, older_than: str, keep_scored: bool = False, dry_ru
     print(pruned)
 
 
+app.command(passk)
+app.command(compare)
 app.command(copy)
 app.command(search)
 for _command in (traces, trace, spans, usage, latency, errors, tools, threads, slow, failing, profile, report):

@@ -58,6 +58,9 @@ wire. Examples of all of them are in [how to use each domain](../how-to/domains.
 - `Parameters` are the values of a query: a list for its question marks, a dict for its names (`$name`). `Limits` are
   `timeout` and `memory`, and a `SqlResult` has `arrow()`, `polars()`, `rows()`, `batches()` and `cancel()`: see
   [how to ask](../how-to/questions.md#sql).
+- `Names` is one name or a list of them. `Options` of a comparison are `threshold`, `tolerance`, `confidence`,
+  `interval`, `wilcoxon`, `lower_is_better`, `resamples` and `seed`: see
+  [how to compare versions](../how-to/compare.md).
 - Of each method the first sentence of its documentation stands here. `help(store.memory.list_messages)` shows the rest:
   what the dicts among the arguments may hold, and what is raised when.
 """
@@ -108,7 +111,7 @@ def first_sentence(said: str | None) -> str:
 
 def _storage() -> str:
     lines = ["## The storage", "", "What `colonnade.open` gives, here called `store`.", ""]
-    for function in (colonnade.open, colonnade.aopen, colonnade.copy):
+    for function in (colonnade.open, colonnade.aopen, colonnade.copy, colonnade.compare, colonnade.agreement):
         lines += _method(function.__name__, function, within="colonnade.")
     for name, each in {"get_store": Storage.get_store, **vars(Storage)}.items():
         if inspect.isfunction(each) and not name.startswith("_") and name != "run":

@@ -21,6 +21,7 @@ QUESTIONS = (
     "loading",
     "pictures",
     "stores",
+    "calibration",
 )
 
 

@@ -363,9 +363,59 @@ def test_pass_k(colonnade_: Command, runs: Path) -> None:
 def test_compare(colonnade_: Command, runs: Path) -> None:
     ran = colonnade_("compare", runs, "monday", "tuesday")
     assert (ran.code, ran.err) == (0, "")
-    assert "3 items that both batches ran" in ran.out
+    assert "tuesday against monday: 3 items that both ran, 2 trials each" in ran.out
     assert "+0.333" in ran.out
     assert "2 better, 0 worse, 1 the same" in ran.out
+
+
+@pytest.fixture
+def graded(tmp_path: Path, colonnade_: Command) -> Path:
+    """Batches over thirty items: the second is clearly worse, the third is a little, and nobody can tell."""
+    level = {"good": 9, "bad": 3, "middling": 8}
+    with colonnade.open(tmp_path / "graded.db") as store:
+        common = {"scorerId": "right", "scorer": {}, "entity": {}, "entityId": "a", "source": "TEST", "output": ""}
+        store.scores.save_scores(
+            scores=[
+                {**common, "runId": f"{batch} {n}", "batchId": batch, "datasetItemId": f"item {n}"}
+                | {"score": float((n * 7 + n // 10) % 10 < least), "metadata": {"tier": "gold" if n % 2 else "free"}}
+                for batch, least in level.items()
+                for n in range(30)
+            ]
+        )
+    return tmp_path / "graded.db"
+
+
+def test_a_comparison_fails_where_the_interval_says_that_it_got_worse(colonnade_: Command, graded: Path) -> None:
+    gate = "--fail-on-regression"
+    worse = colonnade_("compare", graded, "good", "bad", gate)
+    assert (worse.code, worse.err) == (3, "")
+    assert worse.out.endswith("Failed: right of bad is worse.\n")
+    assert colonnade_("compare", graded, "good", "bad").code == 0  # nothing fails that was not asked to
+    unsure = colonnade_("compare", graded, "good", "middling", gate)
+    assert unsure.code == 0  # its mean is lower, and its interval holds 0
+    assert "-0.1" in unsure.out
+    assert colonnade_("compare", graded, "bad", "good", gate).code == 0  # better is no regression
+    assert colonnade_("compare", graded, "good", "middling", "bad", gate).code == 3  # one of several candidates is
+    assert colonnade_("compare", graded, "good", "bad", gate, "--tolerance", "0.9").code == 0
+    margin = "--fail-unless-no-worse-than"
+    unsure = colonnade_("compare", graded, "good", "middling", margin, "0.05")
+    assert unsure.code == 3  # to be no worse has to be shown
+    assert "right of middling may be worse by 0.05 or more" in unsure.out
+    assert colonnade_("compare", graded, "good", "middling", margin, "0.4").code == 0
+
+
+def test_a_comparison_is_sliced_narrowed_and_written(colonnade_: Command, graded: Path, tmp_path: Path) -> None:
+    written = [word for name in ("r.html", "r.md", "r.json") for word in ("--to", name)]
+    ran = colonnade_("compare", graded, "good", "bad", "--by", "metadata.tier", "--metric", "right", *written)
+    assert (ran.code, ran.err) == (0, "")
+    assert "by metadata.tier" in ran.out and "right, gold" in ran.out
+    assert (tmp_path / "r.html").read_text().startswith("<!doctype html>")
+    assert (tmp_path / "r.md").read_text().startswith("### bad against good")
+    assert len(json.loads((tmp_path / "r.json").read_text())["differences"]) == 3
+    only = colonnade_("compare", graded, "good", "bad", "--where", "datasetItemId=item 3")
+    assert "1 item that both ran" in only.out
+    trials = colonnade_("compare", graded, "item 3", "item 4", "--side", "datasetItemId")
+    assert "have no item in common" in trials.err
 
 
 def test_the_published_numbers(colonnade_: Command, shared: Path) -> None:
@@ -428,7 +478,10 @@ REFUSED = {
     "an import of no JSON": (["import", "notes.txt", "--into", "new.db"], "notes.txt, line 1 is no JSON"),
     "an import of other JSON": (["import", "other.json", "--into", "new.db"], "element 0: has no messages"),
     "an import into no store": (["import", "good.jsonl", "--into", "new.txt"], "'new.txt' names no store"),
-    "a batch that is not there": (["compare", "agent.db", "monday", "tuesday"], "no score by 'reward' in batch"),
+    "a batch that is not there": (["compare", "agent.db", "monday", "tuesday"], "no score of 'monday' says its item"),
+    "no candidate": (["compare", "agent.db", "monday"], "name a candidate"),
+    "a report of no kind": (["compare", "agent.db", "a", "b", "--to", "r.pdf"], "end it in .html, .md, .json"),
+    "no column": (["compare", "agent.db", "a", "b", "--where", "monday"], "column=value"),
     "a batch and itself": (["compare", "agent.db", "monday", "monday"], "there is nothing to compare"),
 }
 

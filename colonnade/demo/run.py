@@ -252,7 +252,7 @@ def _explain(store: Storage, screen: Console, shown: Run) -> None:
         "4. Is the new prompt better?",
         "Each run was scored 1 (resolved) or 0. The two versions of the prompt are compared request by request; the "
         "requests that got worse are named first.",
-        terminal.comparison_view(store.queries.compare(baseline=before, candidate=after, scorer=SCORER), limit=4),
+        terminal.comparison_view(store.queries.compare(baseline=before, candidate=after, metric=SCORER), limit=4),
     )
     section(
         "5. At what price?",
@@ -293,7 +293,7 @@ def _suggestions(here: Place, shown: Run) -> tuple[Suggestion, ...]:
         ("a page about all of it", f"{call} report {store} -o {typed(here.export.with_name('report.html'))}"),
         ("spans by name", f"{call} spans {store} --name {quoted('execute_tool refund')}"),
         ("any question, in SQL", f'{call} sql {store} "select name, count(*) from spans group by name"'),
-        ("the comparison, in full", f"{call} compare {store} {before} {after} --scorer {SCORER}"),
+        ("the comparison, in full", f"{call} compare {store} {before} {after} --metric {SCORER}"),
         ("how reliable the first prompt was", f"{call} passk {store} --scorer {SCORER} --batch {before}"),
     )
     interpreter = "" if python() == "python" else f" ({python()})"

@@ -7,7 +7,8 @@ from the data is shown as text: markup in it is not interpreted, and what could 
 
 from __future__ import annotations
 
-from colonnade.display.evals import comparison_view, pass_k_table
+from colonnade.display.comparison import comparison_view
+from colonnade.display.evals import pass_k_table
 from colonnade.display.figures import figures_table, usage_table
 from colonnade.display.findings import findings_table
 from colonnade.display.hits import hits_view

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, ParamSpec, TypeVar
 from colonnade.engine.domains.trace_filters import FILTERS, trace_filter
 from colonnade.engine.operation import C, Domain, operation
 from colonnade.engine.plan import TRUE, Filter, Is, Steps
-from colonnade.queries.compare import compare_batches
+from colonnade.queries.agreement import agreement_of_scorers
+from colonnade.queries.compare import compare_runs
 from colonnade.queries.conversations import conversation
 from colonnade.queries.critical import critical_path_of_trace, profile_of_spans, self_times_of_trace
 from colonnade.queries.messages import messages_of_thread
@@ -118,5 +119,6 @@ class Questions(Domain[C]):
     score_trends = question(trends_of_scores)
     report = question(report_of)
     pass_hat_k = question(pass_hat_k)
-    compare = question(compare_batches)
+    compare = question(compare_runs)
+    agreement = question(agreement_of_scorers)
     search = question(search)

@@ -1,138 +1,278 @@
-"""Is the difference real? Two batches of runs over the same items, compared item by item."""
+"""Is the difference real? Runs of the same items, compared item by item."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import fsum, isclose
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, Unpack
 
-from colonnade.engine.plan import Is, Steps
+from colonnade.engine.plan import TRUE, At, Filter, Is, OneOf, Or, Scan, Steps, asc, rows
 from colonnade.errors import InvalidInput, MissingExtra
-from colonnade.queries.results import Trials, trials_of
+from colonnade.queries.comparing.comparison import Comparison
+from colonnade.queries.comparing.options import SPENT, Options, Rules
+from colonnade.schemas import EVALS, SCORES
+from colonnade.schemas.table import Table
 
-CONFIDENCE: Final = 0.95
-"""How often an interval holds the true difference."""
+if TYPE_CHECKING:
+    import polars as pl
 
+    from colonnade.queries.comparing.observations import Layout
 
-@dataclass(frozen=True, slots=True)
-class ItemPair:
-    """An item that both batches ran: its mean score in each, over its trials."""
-
-    item: str
-    baseline: float
-    candidate: float
-    trials: tuple[int, int]
-    """How many trials the baseline and the candidate have of it."""
-
-    @property
-    def difference(self) -> float:
-        """Candidate less baseline; exactly 0 where only the rounding of their means differs."""
-        same = isclose(self.candidate, self.baseline, rel_tol=1e-12, abs_tol=1e-12)
-        return 0.0 if same else self.candidate - self.baseline
+Names = str | Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Two batches over the items that both ran. Every item weighs the same, however many trials it has."""
+def compare(
+    data: Any,
+    baseline: Any,
+    candidate: Any,
+    *,
+    metric: Names | None = None,
+    by: Names | None = None,
+    side: str | None = None,
+    item: Names | None = None,
+    trial: str | None = None,
+    where: Mapping[str, Any] | None = None,
+    table: str = "scores",
+    **options: Unpack[Options],
+) -> Comparison:
+    """Compare a candidate with a baseline, item by item: ``colonnade.compare(store, "prompt-v1", "prompt-v2")``.
 
-    baseline: str
-    candidate: str
-    scorer: str
-    items: tuple[ItemPair, ...]
-    """The items of both batches, by name."""
-    baseline_mean: float
-    candidate_mean: float
-    difference: float
-    """Mean over items of candidate less baseline."""
-    interval: tuple[float, float] | None
-    """95% confidence interval of the difference: paired t over item means. ``None`` for a single item."""
-    mcnemar_p: float | None
-    """Where every score is 0 or 1: McNemar's exact two-sided p, of items that got worse against items that got better.
-    An item with several trials counts once, by the sign of its difference, for its trials are not independent of each
-    other. ``None`` for other scores."""
-    regressions: tuple[ItemPair, ...]
-    """Items that got worse, the worst first."""
-    improvements: tuple[ItemPair, ...]
-    """Items that got better, the best first."""
-    only_baseline: tuple[str, ...]
-    """Items that the candidate lacks; they are in no mean here."""
-    only_candidate: tuple[str, ...]
-    """Items that the baseline lacks; they are in no mean here."""
-    without_item: int
-    """Scores of either batch that say no item: they were left out."""
+    ``data`` is a storage, whose ``scores`` (or, with ``table="evals"``, evals) are compared, or any table: a Polars
+    frame, lazy or not, an Arrow table, a pandas frame, a query's result.
 
+    ``baseline`` and ``candidate`` are values of the column ``side``; several candidates (a list) are each compared with
+    the baseline. In a storage ``side`` is ``batchId`` (evals: ``global_run_id``) unless given; with ``side="trial"``
+    and ``where={"batchId": "monday"}`` one trial of a batch is compared with another.
 
-def compare_batches(*, baseline: str, candidate: str, scorer: str = "reward") -> Steps[Comparison]:
-    """Compare two batches of runs, paired by ``datasetItemId``.
+    ``metric`` is one metric or several: names of scorers, or ``"cost"`` (US dollars), ``"latency"`` (seconds) and
+    ``"tokens"``, which are read from the traces of the scored runs. In a table of your own, the columns that hold the
+    numbers. Without it, a storage's scorers are compared, all that both sides have.
 
-    Differences are candidate less baseline. ``InvalidInput`` where a batch has no scores by the scorer, or the two have
-    no item in common; ``MissingExtra`` without SciPy.
+    ``item`` is the column, or columns, that say what was run: items are aligned by it, and those that one side lacks
+    are reported. ``trial`` is the column that counts repetitions of an item. In a storage they are ``datasetId`` with
+    ``datasetItemId``, and ``trial``. ``by`` slices the items by one or more columns; ``metadata.tier`` is a place in a
+    JSON column. ``where`` keeps rows with these values.
+
+    ``Rules`` documents the ``options``: threshold, tolerance, confidence, interval, wilcoxon, lower_is_better,
+    resamples, seed. ``InvalidInput`` where a side has no such rows, or the sides have no item in common;
+    ``MissingExtra`` without SciPy.
     """
-    stats = _scipy_stats()
-    if baseline == candidate:
-        raise InvalidInput(f"both batches are {baseline!r}: there is nothing to compare")
-    before = yield from trials_of(scorer, Is("batchId", "=", baseline))
-    after = yield from trials_of(scorer, Is("batchId", "=", candidate))
-    old, new = _by_name(before, baseline, scorer), _by_name(after, candidate, scorer)
-    pairs = tuple(
-        ItemPair(item, _mean(old[item]), _mean(new[item]), (len(old[item]), len(new[item])))
-        for item in sorted(old.keys() & new.keys())
-    )
-    if not pairs:
-        raise InvalidInput(f"{baseline!r} and {candidate!r} have no item in common, so they cannot be compared")
-    differences = [pair.difference for pair in pairs]
-    worse = sorted((pair for pair in pairs if pair.difference < 0), key=lambda pair: (pair.difference, pair.item))
-    better = sorted((pair for pair in pairs if pair.difference > 0), key=lambda pair: (-pair.difference, pair.item))
-    is_binary = all(score in (0, 1) for pair in pairs for score in (*old[pair.item], *new[pair.item]))
-    return Comparison(
-        baseline=baseline,
-        candidate=candidate,
-        scorer=scorer,
-        items=pairs,
-        baseline_mean=_mean([pair.baseline for pair in pairs]),
-        candidate_mean=_mean([pair.candidate for pair in pairs]),
-        difference=_mean(differences),
-        interval=_interval(differences, stats),
-        mcnemar_p=_exact_p(len(worse), len(better), stats) if is_binary else None,
-        regressions=tuple(worse),
-        improvements=tuple(better),
-        only_baseline=tuple(sorted(old.keys() - new.keys())),
-        only_candidate=tuple(sorted(new.keys() - old.keys())),
-        without_item=before.without_item + after.without_item,
+    asked: dict[str, Any] = {"baseline": baseline, "candidate": candidate, "metric": metric, "by": by, "side": side}
+    asked |= {"item": item, "trial": trial, "where": where, **options}
+    if (queries := getattr(data, "queries", None)) is not None:
+        return answered(queries.compare(table=table, **asked), "compare")  # type: ignore[no-any-return]
+    return _compare_table(data, **asked)
+
+
+def compare_runs(
+    *,
+    baseline: Any,
+    candidate: Any,
+    metric: Names | None = None,
+    by: Names | None = None,
+    side: str | None = None,
+    item: Names | None = None,
+    trial: str | None = None,
+    where: Mapping[str, Any] | None = None,
+    table: str = "scores",
+    **options: Unpack[Options],
+) -> Steps[Comparison]:
+    """Compare a candidate with a baseline, item by item, over scores or evals: means, the difference and its interval.
+
+    ``colonnade.compare`` says what the arguments mean. ``InvalidInput`` where a side has no scores, or the two have no
+    item in common; ``MissingExtra`` without SciPy.
+    """
+    need_scipy()
+    from colonnade.queries.comparing.assembling import comparison
+    from colonnade.queries.comparing.observations import EVALS_LAYOUT, SCORES_LAYOUT, observed
+    from colonnade.queries.comparing.spent import spent
+
+    rules, sides, metrics = Rules(**options), _sides(baseline, candidate), names_of(metric)
+    if table not in ("scores", "evals"):
+        raise InvalidInput(f"table is scores or evals, not {table!r:.80}; compare also takes any frame")
+    kept, usual, moment = SCORES, SCORES_LAYOUT, "createdAt"
+    if table == "evals":
+        kept, usual, moment = EVALS, EVALS_LAYOUT, "created_at"
+    layout = _layout(usual, side, item, trial, by)
+    measures = [name for name in metrics or () if name in SPENT]
+    scorers = [name for name in metrics or () if name not in SPENT]
+    for name in layout.columns:
+        kept.column(name)  # an unknown one is an error that names those that there are
+    filter = _among(kept, layout.side, sides) & where_of(kept, where)
+    if metrics is not None and not measures:
+        filter &= OneOf(layout.metric or "", tuple(scorers))
+    found = yield from rows(Scan(kept, filter, order=(asc(moment),), columns=layout.columns))
+    seen = observed(_polars(found), layout)
+    if measures:
+        more = yield from spent(seen.frame, measures)
+        only = seen.frame.filter(seen.frame["metric"].is_in(scorers))
+        seen = type(seen)(only, seen.without_item, seen.rescored, seen.without_value) + more
+    return comparison(
+        seen,
+        side=layout.side,
+        baseline=_text(sides[0]),
+        candidates=[_text(each) for each in sides[1:]],
+        metrics=metrics,
+        by=" / ".join(layout.by) or None,
+        rules=rules,
+        what="score" if table == "scores" else "eval",
     )
 
 
-def _scipy_stats() -> Any:
+def _compare_table(
+    data: Any,
+    *,
+    baseline: Any,
+    candidate: Any,
+    metric: Names | None,
+    by: Names | None,
+    side: str | None,
+    item: Names | None,
+    trial: str | None,
+    where: Mapping[str, Any] | None,
+    **options: Unpack[Options],
+) -> Comparison:
+    need_scipy()
+    import polars as pl
+
+    from colonnade.queries.comparing.assembling import comparison
+    from colonnade.queries.comparing.observations import SCORES_LAYOUT, Layout, as_frame, observed
+
+    rules, sides, metrics, frame = Rules(**options), _sides(baseline, candidate), names_of(metric), as_frame(data)
+    if {"scorerId", "score", "datasetItemId"} <= set(frame.columns):
+        layout = _layout(_narrowed(SCORES_LAYOUT, frame.columns), side, item, trial, by)
+    else:
+        if side is None or item is None or metrics is None:
+            raise InvalidInput(
+                "of a table, name the columns: side= (where baseline and candidate stand), item= (what was run) and "
+                "metric= (the numbers to compare)"
+            )
+        trace, run = (name if name in frame.columns else None for name in ("traceId", "runId"))
+        layout = _layout(Layout(side, (), trace=trace, run=run), side, item, trial, by)
+    for name, value in (where or {}).items():
+        if name not in frame.columns:
+            raise InvalidInput(f"where= names a column that is not there: {name!r}")
+        frame = frame.filter(pl.col(name) == value)
+    if layout.side not in frame.columns:
+        raise InvalidInput(f"there is no column {layout.side!r}; there are {', '.join(frame.columns[:30])}")
+    texts = [_text(each) for each in sides]
+    frame = frame.filter(pl.col(layout.side).cast(pl.String).is_in(texts))
+    return comparison(
+        observed(frame, layout, metrics),
+        side=layout.side,
+        baseline=texts[0],
+        candidates=texts[1:],
+        metrics=metrics,
+        by=" / ".join(layout.by) or None,
+        rules=rules,
+        what="row",
+    )
+
+
+def answered(found: Any, question: str) -> Any:
+    """The answer of a storage; ``InvalidInput`` where it has to be awaited, which a function that blocks cannot."""
+    if isawaitable(found):
+        found.close()  # type: ignore[attr-defined]  # a coroutine: it has not begun
+        raise InvalidInput(f"this storage is awaited: await store.queries.{question}(...)")
+    return found
+
+
+def need_scipy() -> None:
+    """``MissingExtra`` without SciPy."""
     try:
-        from scipy import stats
+        import scipy.stats  # noqa: F401
     except ImportError:
-        raise MissingExtra("comparing batches", "stats") from None
-    return stats
+        raise MissingExtra("comparing runs", "stats") from None
 
 
-def _by_name(trials: Trials, batch: str, scorer: str) -> dict[str, list[float]]:
-    if not trials.by_item:
-        raise InvalidInput(f"no score by {scorer!r} in batch {batch!r} says its item (datasetItemId)")
-    named: dict[str, list[float]] = {}
-    for item, scores in trials.by_item.items():
-        named.setdefault(item.item, []).extend(scores)
-    return named
+def _sides(baseline: Any, candidate: Any) -> list[Any]:
+    """The baseline, and the candidates after it."""
+    candidates = list(candidate) if isinstance(candidate, (list, tuple)) else [candidate]
+    if not candidates:
+        raise InvalidInput("candidate names no run to compare with the baseline")
+    if baseline is None or None in candidates:
+        raise InvalidInput("baseline and candidate are values of the column that tells the sides apart, not None")
+    sides = [baseline, *candidates]
+    for each in candidates:
+        if [_text(other) for other in sides].count(_text(each)) > 1:
+            raise InvalidInput(f"{_text(each)!r} is there twice: there is nothing to compare")
+    return sides
 
 
-def _mean(values: list[float]) -> float:
-    return fsum(values) / len(values)
+def _text(value: Any) -> str:
+    """A value as Polars writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _interval(differences: list[float], stats: Any) -> tuple[float, float] | None:
-    n = len(differences)
-    if n < 2:
+def names_of(given: Names | None) -> list[str] | None:
+    """One name or several as a list, each once."""
+    if given is None:
         return None
-    mean = _mean(differences)
-    deviation = (fsum((value - mean) ** 2 for value in differences) / (n - 1)) ** 0.5
-    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * deviation / n**0.5
-    return mean - reach, mean + reach
+    names = list(dict.fromkeys([given] if isinstance(given, str) else given))
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise InvalidInput(f"a name or a list of names is needed, not {given!r:.80}")
+    return names
 
 
-def _exact_p(worse: int, better: int, stats: Any) -> float:
-    """The chance of a split at least as uneven as this one where both ways are as likely; ties say nothing."""
-    return float(stats.binomtest(worse, worse + better, 0.5).pvalue) if worse + better else 1.0
+def _layout(usual: Layout, side: str | None, item: Names | None, trial: str | None, by: Names | None) -> Layout:
+    from dataclasses import replace
+
+    return replace(
+        usual,
+        side=side or usual.side,
+        item=tuple(names_of(item) or usual.item),
+        trial=trial or usual.trial,
+        by=tuple(names_of(by) or ()),
+    )
+
+
+def _narrowed(layout: Layout, columns: Sequence[str]) -> Layout:
+    """A layout of the columns that a frame of scores has."""
+    from dataclasses import replace
+
+    def there(name: str | None) -> str | None:
+        return name if name in columns else None
+
+    return replace(
+        layout,
+        item=tuple(name for name in layout.item if name in columns),
+        trial=there(layout.trial),
+        trace=there(layout.trace),
+        run=there(layout.run),
+        again=tuple(name for name in layout.again or () if name in columns),
+    )
+
+
+def where_of(table: Table, where: Mapping[str, Any] | None) -> Filter:
+    """All columns, or places inside JSON columns, equal to their values."""
+    kept: Filter = TRUE
+    for place, value in (where or {}).items():
+        kept &= _among(table, place, [value])
+    return kept
+
+
+def _among(table: Table, place: str, values: Sequence[Any]) -> Filter:
+    """A column, or ``column.name``, a place inside a JSON column, equal to one of some values."""
+    name, _, path = place.partition(".")
+    column = table.column(name)
+    if not path:
+        return OneOf(name, tuple(_value(column.kind.name, name, value) for value in values))
+    return Or(tuple(Is(At(name, tuple(path.split("."))), "=", value) for value in values))
+
+
+def _value(kind: str, column: str, value: Any) -> Any:
+    """A value in the kind of its column: what is typed on a command line is text."""
+    if isinstance(value, str) and kind in ("integer", "bigint", "float"):
+        try:
+            return float(value) if kind == "float" else int(value)
+        except ValueError:
+            raise InvalidInput(f"{column} holds {kind}, which {value!r:.80} is not") from None
+    return value
+
+
+def _polars(found: Any) -> pl.DataFrame:
+    import polars as pl
+
+    frame = pl.from_arrow(found)
+    assert isinstance(frame, pl.DataFrame)
+    return frame

@@ -1,19 +1,14 @@
-"""How reliable an agent is: pass^k and pass@k over the items of a data set and their trials.
-
-An item that was run n times and succeeded c times passes k trials drawn from the n with probability C(c, k) / C(n, k),
-and at least one of k with probability 1 - C(n - c, k) / C(n, k). pass^k and pass@k are the means of these over items.
-Both are exact: all subsets of k trials are counted, none is drawn.
-"""
+"""How reliable an agent is: pass^k and pass@k over the items of a data set and their trials."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from math import comb, fsum, isfinite
+from math import isfinite
 from typing import Final, NamedTuple
 
 from colonnade.engine.plan import Filter, Is, Scan, Steps, asc, is_equal, rows
 from colonnade.errors import InvalidInput
+from colonnade.queries.comparing.reliability import pass_k
 from colonnade.schemas import SCORES
 
 _COLUMNS: Final = ("datasetId", "datasetItemId", "batchId", "runId", "trial", "score", "createdAt", "id")
@@ -82,15 +77,15 @@ def pass_hat_k(
     least, most = min(tries.values(), default=0), max(tries.values(), default=0)
     if k is not None and k > least:
         raise InvalidInput(_too_few(k, tries))
-    sizes = range(1, (least if k is None else k) + 1)
+    every, some = pass_k(counts, range(1, (least if k is None else k) + 1))
     return PassK(
         scorer=scorer,
         threshold=threshold,
         items=len(tries),
         trials=least,
         scores=sum(tries.values()),
-        pass_hat=tuple(_mean(comb(c, size) / comb(n, size) for n, c in counts) for size in sizes),
-        pass_at=tuple(_mean(1 - comb(n - c, size) / comb(n, size) for n, c in counts) for size in sizes),
+        pass_hat=every,
+        pass_at=some,
         uneven=tuple(sorted((at.item, n) for at, n in tries.items() if n < most)),
         batches=found.batches,
         without_item=found.without_item,
@@ -129,8 +124,3 @@ def trials_of(scorer: str, where: Filter) -> Steps[Trials]:
         without_item=found.num_rows - given,
         rescored=given - len(latest),
     )
-
-
-def _mean(values: Iterator[float]) -> float:
-    numbers = list(values)
-    return fsum(numbers) / len(numbers)

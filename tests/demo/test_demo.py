@@ -76,8 +76,8 @@ def test_the_whole_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         assert store.sql("select count(*) as n from spans where startTime > endTime").rows() == [{"n": 0}]
         assert store.sql("select count(*) as n from spans where endedAt > now()").rows() == [{"n": 0}]
         assert store.sql("select count(*) as n from scores").rows() == [{"n": len(PROMPTS) * len(TASKS) * 3}]
-        found = store.queries.compare(baseline="prompt-v1", candidate="prompt-v2", scorer="resolved")
-        assert found.difference > 0
+        found = store.queries.compare(baseline="prompt-v1", candidate="prompt-v2", metric="resolved")
+        assert found.difference().delta > 0
         assert found.regressions
         assert [run["runId"] for run in store.workflows.list_workflow_runs(status="suspended")["runs"]] == [
             "today/refund-boots"

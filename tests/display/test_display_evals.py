@@ -1,4 +1,4 @@
-"""Pictures of comparisons and of pass^k, as text."""
+"""Pictures of pass^k, as text."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 from rich.cells import cell_len
 
 import colonnade
-from colonnade.display.terminal import comparison_view, pass_k_table, plain
+from colonnade.display.terminal import pass_k_table, plain
 
 
 def score(batch: str, item: str, trial: int, value: float) -> dict[str, Any]:
@@ -46,37 +46,6 @@ def queries() -> Any:
         yield store.queries
 
 
-def test_a_comparison_says_both_means_the_difference_and_its_interval(queries: Any) -> None:
-    text = plain(comparison_view(queries.compare(baseline="old", candidate="new", scorer="right")))
-    assert "scorer right, 4 items that both batches ran" in text
-    assert "old          0.625  mean over items" in text
-    assert "new          0.875" in text
-    assert "difference  +0.250  95 % interval -0.777 to +1.277" in text
-    verdict = "The interval holds 0: the difference may be chance. Sign test over items: p = 1.000."
-    assert verdict in " ".join(text.split())
-
-
-def test_regressions_come_first_the_worst_on_top(queries: Any) -> None:
-    text = plain(comparison_view(queries.compare(baseline="old", candidate="new", scorer="right")))
-    assert "2 better, 1 worse, 1 the same" in text
-    places = [text.index(name) for name in ("worse   ", "better [b]", "also better")]
-    assert places == sorted(places)
-    assert "-0.500" in text
-    assert "+1.000" in text
-
-
-def test_items_of_one_batch_only_are_named_as_left_out(queries: Any) -> None:
-    text = plain(comparison_view(queries.compare(baseline="old", candidate="new", scorer="right")))
-    assert "Left out, because only old ran them: gone." in text
-    assert "Left out, because only new ran them: added." in text
-
-
-def test_a_short_comparison_says_what_it_does_not_list(queries: Any) -> None:
-    text = plain(comparison_view(queries.compare(baseline="old", candidate="new", scorer="right"), limit=1))
-    assert "also better" not in text
-    assert "1 more item changed." in text
-
-
 def test_pass_k_of_a_batch(queries: Any) -> None:
     text = plain(pass_k_table(queries.pass_hat_k(scorer="right", batch="old")))
     assert "scorer right, old: 5 items, 2 trials each" in text
@@ -100,9 +69,6 @@ def test_no_scores_are_said(queries: Any) -> None:
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
-def test_pictures_of_evals_fit_their_width(queries: Any, width: int) -> None:
-    for picture in (
-        comparison_view(queries.compare(baseline="old", candidate="new", scorer="right")),
-        pass_k_table(queries.pass_hat_k(scorer="right")),
-    ):
-        assert all(cell_len(line) <= width for line in plain(picture, width).splitlines())
+def test_pictures_of_pass_k_fit_their_width(queries: Any, width: int) -> None:
+    picture = pass_k_table(queries.pass_hat_k(scorer="right"))
+    assert all(cell_len(line) <= width for line in plain(picture, width).splitlines())
