@@ -162,5 +162,3 @@ def key_index(dialect: ServedDialect, table: Table) -> str:
 def prefixed(prefix: str) -> ServedDialect:
     """The dialect, with a prefix of the names of tables."""
     return replace(SERVED, prefix=prefix)
-
-

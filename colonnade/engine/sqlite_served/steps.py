@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from colonnade.engine import fold
-from colonnade.engine.abilities import Abilities, perform
+from colonnade.engine.abilities import Abilities, by_key, perform
 from colonnade.engine.dialect import SQLITE
 from colonnade.engine.plan import (
     TRUE,
@@ -30,6 +29,8 @@ from colonnade.engine.plan import (
     Put,
     Scan,
     Summarize,
+    after,
+    asc,
 )
 from colonnade.engine.relational import Statement
 from colonnade.engine.sqlite_served.spelling import CASES, ServedDialect, ServedRenderer, cases_of, operand
@@ -56,6 +57,24 @@ CHANGED: Final = "malformed JSON"
 """What SQLite says when a guard fails, whose condition is then no JSON."""
 _GUARDED: Final = 64
 """Rows that one statement compares."""
+
+
+_KEYS: Final = 200
+_PAGE: Final = 1024
+STREAMED: Final = 4096
+"""Rows of a page of a stream."""
+
+
+class TooMuch(StoreError):
+    """The server has more to answer than it may at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page begins: after the row with this key; and how many rows it has."""
+
+    size: int
+    last: tuple[Any, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +110,8 @@ class Spelled:
     abilities: Abilities = ABILITIES
     parameters: int = 30_000
     """Values that one statement may bind."""
+    page: int | None = None
+    """Rows that are asked for at once; ``None`` where it is tried with all of them."""
 
     def __init__(
         self, dialect: ServedDialect, renderer: Callable[[ServedDialect], ServedRenderer] = ServedRenderer
@@ -122,9 +143,61 @@ class Spelled:
         raise Unsupported(f"{type(plan).__name__} is answered above the store")
 
     def scan(self, plan: Scan) -> Steps[pa.Table]:
-        """``SELECT``."""
+        """``SELECT``; in pages where the server has more to say than it may at once."""
+        if self.page is None or (plan.limit is not None and plan.limit <= self.page):
+            try:
+                return (yield from self._selected(plan))
+            except TooMuch:
+                pass
+        return (yield from self._paged(plan))
+
+    def _selected(self, plan: Scan) -> Steps[pa.Table]:
         (result,) = yield from ask(self.renderer().scan(plan))
         return arrow_of(result.rows, plan.schema)
+
+    def _paged(self, plan: Scan) -> Steps[pa.Table]:
+        """The rows page by page in the order of their keys, then in the order that is asked for."""
+        terms = {term.column for term in plan.complete_order}
+        columns = tuple(name for name in plan.table.columns if name in {*plan.projection, *plan.table.key, *terms})
+        if plan.limit is not None:
+            keys = yield from self._selected(plan.but(columns=plan.table.key))
+            parts = [by_key(plan.table, keys.slice(at, _KEYS)) for at in range(0, keys.num_rows, _KEYS)]
+            plan = plan.but(offset=0)  # the keys are of the rows after it
+        else:
+            parts = [plan.where]
+        found = [plan.but(columns=columns).schema.empty_table()]
+        for where in parts:
+            pages = self.pages(Scan(plan.table, where, columns=columns))
+            found += yield from pages
+        return fold.scan(plan.but(where=TRUE), pa.concat_tables(found))
+
+    def pages(self, plan: Scan) -> Steps[list[pa.Table]]:
+        """All pages of a scan in the order of keys."""
+        pages: list[pa.Table] = []
+        place: Place | None = Place(self.page or _PAGE)
+        while place is not None:
+            page, place = yield from self.next_page(plan, place)
+            pages.append(page)
+        return pages
+
+    def next_page(self, plan: Scan, place: Place) -> Steps[tuple[pa.Table, Place | None]]:
+        """The page at a place, and the place of the next; ``None`` after the last. Pages shrink until one fits."""
+        order = tuple(map(asc, plan.table.key))
+        where = plan.where if place.last is None else plan.where & after(order, place.last)
+        columns = tuple(name for name in plan.table.columns if name in {*plan.projection, *plan.table.key})
+        size = place.size
+        while True:
+            try:
+                page = yield from self._selected(Scan(plan.table, where, order, size, columns=columns))
+                break
+            except TooMuch:
+                if size == 1:
+                    raise
+                size = max(size // 4, 1)
+        if page.num_rows < size:
+            return page.select(list(plan.projection)), None
+        last = tuple(page.column(name)[-1].as_py() for name in plan.table.key)
+        return page.select(list(plan.projection)), Place(size, last)
 
     def _summarize(self, plan: Summarize) -> Steps[pa.Table]:
         try:
@@ -201,12 +274,10 @@ class Spelled:
 
 @dataclass(frozen=True)
 class _Lesser:
+    """What ``perform`` asks of a store."""
+
     abilities: Abilities
     few: bool = False
-
-    @cached_property
-    def label(self) -> str:
-        return "store"
 
 
 def _too_many_cases(filter: Filter) -> bool:

@@ -88,8 +88,6 @@ def _micros(stored: Any) -> int:
     return micros_of(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
-
-
 def parts_of(number: float) -> tuple[int, int]:
     """A finite number as ``m * 2**e``: two whole numbers, of which any reader of JSON makes the same number again."""
     over, under = number.as_integer_ratio()

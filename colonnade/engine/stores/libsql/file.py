@@ -6,6 +6,7 @@ The package ``libsql`` would open it too, and hand back whole numbers beyond 2**
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 from uuid import uuid4
@@ -17,7 +18,7 @@ from colonnade.engine.plan import Delete, Patch, Plan, Put, Scan, Summarize
 from colonnade.engine.relational import Statement
 from colonnade.engine.sqlite_served import setup
 from colonnade.engine.sqlite_served.spelling import SERVED
-from colonnade.engine.sqlite_served.steps import Batch, Result, Spelled, Steps, at_once
+from colonnade.engine.sqlite_served.steps import STREAMED, Batch, Place, Result, Spelled, Steps, at_once
 from colonnade.engine.store import Store
 from colonnade.engine.stores.libsql.server import ABILITIES
 from colonnade.engine.stores.sqlite import SQLiteStore
@@ -95,7 +96,9 @@ class LibSQLFile(SQLiteStore):
         super().__init__(Path(label) if path is None else path)
         self.label = label
         # It lasts as long as anybody is connected with it, and threads end.
-        self._anchor = None if self._memory is None else sqlite3.connect(self._memory, uri=True, check_same_thread=False)
+        self._anchor = (
+            None if self._memory is None else sqlite3.connect(self._memory, uri=True, check_same_thread=False)
+        )
 
     def _address(self) -> tuple[str, bool]:
         return super()._address() if self._memory is None else (self._memory, True)
@@ -103,6 +106,18 @@ class LibSQLFile(SQLiteStore):
     def session_on(self, connection: sqlite3.Connection) -> Store:
         """What runs plans on a connection."""
         return FileSession(connection, self.label)
+
+    def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
+        """The rows of a scan; page by page where any order will do."""
+        if plan.complete_order:
+            yield from self.scan(plan).to_batches()
+            return
+        place: Place | None = Place(STREAMED)
+        while place is not None:
+            with self._session() as session:
+                assert isinstance(session, FileSession)
+                page, place = session.steps(_SPELLED.next_page(plan, place))
+            yield from page.to_batches()
 
     def init(self) -> None:
         """Make what is missing of Mastra's tables and ours."""

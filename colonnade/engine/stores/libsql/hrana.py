@@ -1,7 +1,7 @@
 """Hrana, the protocol of libSQL's servers, over HTTP: statements go as pipelines, a transaction is a stream.
 
-A stream has a baton, which each reply gives anew; a server lets go of a stream, and undoes its transaction, when nothing
-is heard of it for some seconds.
+A stream has a baton, which each reply gives anew. A server lets go of a stream, and undoes its transaction, when
+nothing is heard of it for some seconds.
 https://github.com/tursodatabase/libsql/blob/main/docs/HTTP_V2_SPEC.md
 """
 
@@ -16,7 +16,7 @@ import orjson
 
 from colonnade.engine.exchange import Exchange, Pause, Post, Reply, Unanswered
 from colonnade.engine.relational import Statement
-from colonnade.engine.sqlite_served.steps import Batch, Result
+from colonnade.engine.sqlite_served.steps import Batch, Result, TooMuch
 from colonnade.errors import ColonnadeError, Conflict, StoreError, StoreReadOnly
 
 BEGIN: Final = "BEGIN IMMEDIATE"
@@ -44,12 +44,12 @@ class Hrana:
     def send(self, batch: Batch) -> Exchange[list[Result]]:
         """Run a batch by itself: several statements as one transaction."""
         alone = len(batch.statements) == 1
-        steps = _in_turn([each for each in batch.statements] if alone else _transaction(batch.statements))
+        steps = _in_turn(batch.statements if alone else _transaction(batch.statements))
         if not alone:
             last = len(steps) - 1
             undone = {"type": "not", "cond": {"type": "ok", "step": last}}
             steps.append({"stmt": {"sql": "ROLLBACK"}, "condition": undone})
-        asked = [{"type": "batch", "batch": {"steps": steps}}, {"type": "close"}]
+        asked: list[dict[str, Any]] = [{"type": "batch", "batch": {"steps": steps}}, {"type": "close"}]
         (found, *_) = yield from self._pipeline(Stream(self.url), asked, again=not batch.writes)
         results = self._results(found, len(steps) - (0 if alone else 1))
         return results if alone else results[1:-1]
@@ -58,7 +58,7 @@ class Hrana:
         """Run a batch within a transaction, which begins with the first."""
         first = [] if stream.begun else [Statement(BEGIN)]
         statements = [*first, *batch.statements]
-        asked = [{"type": "batch", "batch": {"steps": _in_turn(statements)}}]
+        asked: list[dict[str, Any]] = [{"type": "batch", "batch": {"steps": _in_turn(statements)}}]
         (found,) = yield from self._pipeline(stream, asked)
         results = self._results(found, len(statements))
         stream.begun = True
@@ -69,9 +69,9 @@ class Hrana:
         if stream.baton is None:
             return
         verb = "COMMIT" if commit else "ROLLBACK"
-        asked = [{"type": "batch", "batch": {"steps": _in_turn([Statement(verb)])}}, {"type": "close"}]
-        if not stream.begun:
-            asked = asked[1:]
+        asked: list[dict[str, Any]] = [{"type": "close"}]
+        if stream.begun:
+            asked.insert(0, {"type": "batch", "batch": {"steps": _in_turn([Statement(verb)])}})
         try:
             (found, *_) = yield from self._pipeline(stream, asked)
             if stream.begun:
@@ -112,7 +112,7 @@ class Hrana:
 
     def _lost(self, error: Unanswered) -> StoreError:
         if error.sent:
-            return StoreError(f"{self.label} broke off before it answered: what was to be written may be, or not ({error})")
+            return StoreError(f"{self.label} broke off before it answered: a write may have arrived, or not ({error})")
         return StoreError(f"{self.label} cannot be reached: {error}")
 
     def _refused(self, reply: Reply, stream: Stream) -> ColonnadeError:
@@ -120,13 +120,17 @@ class Hrana:
         if reply.status == 403:
             return StoreReadOnly(f"{self.label}: the token may only read")
         if reply.status == 401:
-            return StoreError(f"{self.label} refuses the token: is it right, whole, and not out of date? ({reply.status})")
+            return StoreError(f"{self.label} refuses the token: is it right, whole, and not out of date?")
         if stream.baton is not None and 400 <= reply.status < 500:
             return Conflict(f"{self.label} let go of a transaction that took too long: {said}")
         return StoreError(f"{self.label} answers {reply.status}: {said}")
 
     def _failed(self, error: Mapping[str, Any]) -> ColonnadeError:
         said, code = str(error.get("message", ""))[:_SAID], str(error.get("code") or "")
+        if "RESPONSE_TOO_LARGE" in code:
+            return TooMuch(f"{self.label}: one row is more than the server may answer with: {said}")
+        if "too big" in said:
+            return StoreError(f"{self.label}: a value, or a row, is larger than the server takes; nothing was written")
         if "BUSY" in code or "LOCKED" in code or "TIMEOUT" in code or "EXPIRED" in code:
             return Conflict(f"{self.label}: {said}")
         if "READONLY" in code or "AUTH" in code or "BLOCKED" in code or "not authorized" in said.lower():

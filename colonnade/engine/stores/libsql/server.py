@@ -7,16 +7,18 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
+import pyarrow as pa
+
 from colonnade.engine.abilities import Abilities
 from colonnade.engine.exchange import AwaitedHttp, BlockingHttp, Exchange, Line
-from colonnade.engine.plan import Plan
+from colonnade.engine.plan import Plan, Scan
 from colonnade.engine.sqlite_served import setup
 from colonnade.engine.sqlite_served.spelling import SERVED, ServedRenderer
 from colonnade.engine.sqlite_served.steps import ABILITIES as SERVED_ABILITIES
-from colonnade.engine.sqlite_served.steps import Batch, Result, Spelled, Steps, carried
+from colonnade.engine.sqlite_served.steps import STREAMED, Batch, Place, Result, Spelled, Steps, carried
 from colonnade.engine.sqlite_served.values import is_short, parts_of
 from colonnade.engine.store import AsyncStore, Store
-from colonnade.engine.stores.libsql.address import Place
+from colonnade.engine.stores.libsql import address
 from colonnade.engine.stores.libsql.hrana import Hrana, Stream
 
 ABILITIES: Final = replace(SERVED_ABILITIES, transactions=True, compare_and_set=False)
@@ -34,7 +36,7 @@ class ServerRenderer(ServedRenderer):
 _SPELLED: Final = Spelled(SERVED, ServerRenderer)
 
 
-def _line(place: Place) -> Line:
+def _line(place: address.Place) -> Line:
     secret = {"authorization": f"Bearer {place.token}"} if place.token else {}
     return Line(place.label, "libsql", {"content-type": "application/json"} | secret)
 
@@ -59,7 +61,7 @@ class LibSQLServer(Store):
 
     abilities: ClassVar[Abilities] = ABILITIES
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: address.Place) -> None:
         self.label = place.label
         self.hrana = Hrana(str(place.url), self.label)
         self.http = BlockingHttp(_line(place))
@@ -71,6 +73,17 @@ class LibSQLServer(Store):
     def execute(self, plan: Plan) -> Any:
         """Run one plan."""
         return self.http.run(carried(_SPELLED.steps_of(plan), self.hrana.send))
+
+    def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
+        """The rows of a scan; page by page where any order will do."""
+        if plan.complete_order:
+            yield from self.execute(plan).to_batches()
+            return
+        place: Place | None = Place(STREAMED)
+        while place is not None:
+            steps = _SPELLED.next_page(plan, place)
+            page, place = self.http.run(carried(steps, self.hrana.send))
+            yield from page.to_batches()
 
     @contextmanager
     def transaction(self) -> Iterator[Store]:
@@ -108,7 +121,7 @@ class AsyncLibSQLServer(AsyncStore):
 
     abilities: ClassVar[Abilities] = ABILITIES
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: address.Place) -> None:
         self.label = place.label
         self.hrana = Hrana(str(place.url), self.label)
         self.http = AwaitedHttp(_line(place))

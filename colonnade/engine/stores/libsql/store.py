@@ -1,4 +1,4 @@
-"""``LibSQLStore`` as the source documents construct it: from a ``url``, and an ``auth_token`` where it is a server's."""
+"""``LibSQLStore`` as the source documents construct it: from a ``url``, and a server's ``auth_token``."""
 
 from __future__ import annotations
 
@@ -38,9 +38,8 @@ class LibSQLStore(Store):
         return self.db.execute(plan)
 
     def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
-        """The rows of a scan."""
-        found: pa.Table = self.db.execute(plan)
-        yield from found.to_batches()
+        """The rows of a scan, as a stream where their order allows it."""
+        return self.db.batches(plan)
 
     def transaction(self) -> AbstractContextManager[Store]:
         """A session whose plans are committed as one."""
