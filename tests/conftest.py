@@ -15,6 +15,7 @@ from colonnade.schemas import STORED
 from colonnade.testing.colours import Awaited
 from colonnade.testing.machine import clear
 from tests.servers import sqld as libsql_server
+from tests.servers import workerd as d1_server
 from tests.servers.clickhouse import Server, served
 
 # Hypothesis has a "ci" profile of its own, which it turns on wherever CI is set and which repeats the same examples
@@ -75,6 +76,18 @@ def sqld(tmp_path_factory: pytest.TempPathFactory) -> Iterator[libsql_server.Ser
     _need("jwt", "PyJWT")
     _need("httpx", "httpx")
     with libsql_server.served(tmp_path_factory.mktemp("sqld")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def workerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[d1_server.Server]:
+    """A D1 database in Cloudflare's runtime, for as long as the tests run."""
+    _need("httpx", "httpx")
+    if missing := d1_server.missing():
+        if os.environ.get("COLONNADE_REQUIRE_STORES") == "all":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with d1_server.served(tmp_path_factory.mktemp("workerd")) as server:
         yield server
 
 

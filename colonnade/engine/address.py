@@ -138,6 +138,12 @@ def store_at(address: str, *, durability: Durability | None = None, awaited: boo
         return _sqlite(address, given)
     if scheme in ("clickhouse", "clickhouses"):
         return _clickhouse(address, given, awaited=awaited)
+    if scheme == "d1":
+        if given:
+            raise InvalidAddress("d1:// stores do not have the choice of durability")
+        from colonnade.engine.stores.d1.store import store_at as d1_at
+
+        return d1_at(address, awaited=awaited)
     if scheme.partition("+")[0] == "lancedb":
         if given:
             raise InvalidAddress("lancedb:// stores do not have the choice of durability")
@@ -155,7 +161,8 @@ def store_at(address: str, *, durability: Durability | None = None, awaited: boo
 
 
 _FORMS: Final = (
-    "open a folder (agent), a path that ends in .db or .duckdb, duckdb:///path, clickhouse://host/db, or :memory:"
+    "open a folder (agent), a path that ends in .db or .duckdb, duckdb:///path, clickhouse://host/db, "
+    "libsql://host, file:storage.db, d1://account/database, or :memory:"
 )
 
 

@@ -110,14 +110,16 @@ class Spelled:
     abilities: Abilities = ABILITIES
     parameters: int = 30_000
     """Values that one statement may bind."""
-    page: int | None = None
-    """Rows that are asked for at once; ``None`` where it is tried with all of them."""
 
     def __init__(
         self, dialect: ServedDialect, renderer: Callable[[ServedDialect], ServedRenderer] = ServedRenderer
     ) -> None:
         self.dialect = dialect
         self._renderer = renderer
+
+    def page_of(self, plan: Scan) -> int | None:
+        """How many rows of a scan are asked for at once; ``None`` where it is tried with all of them."""
+        return None
 
     def renderer(self) -> ServedRenderer:
         """What renders one statement."""
@@ -144,7 +146,8 @@ class Spelled:
 
     def scan(self, plan: Scan) -> Steps[pa.Table]:
         """``SELECT``; in pages where the server has more to say than it may at once."""
-        if self.page is None or (plan.limit is not None and plan.limit <= self.page):
+        page = self.page_of(plan)
+        if page is None or (plan.limit is not None and plan.limit <= page):
             try:
                 return (yield from self._selected(plan))
             except TooMuch:
@@ -167,14 +170,13 @@ class Spelled:
             parts = [plan.where]
         found = [plan.but(columns=columns).schema.empty_table()]
         for where in parts:
-            pages = self.pages(Scan(plan.table, where, columns=columns))
-            found += yield from pages
+            found += yield from self.pages(Scan(plan.table, where, columns=columns))
         return fold.scan(plan.but(where=TRUE), pa.concat_tables(found))
 
     def pages(self, plan: Scan) -> Steps[list[pa.Table]]:
         """All pages of a scan in the order of keys."""
         pages: list[pa.Table] = []
-        place: Place | None = Place(self.page or _PAGE)
+        place: Place | None = Place(self.page_of(plan) or _PAGE)
         while place is not None:
             page, place = yield from self.next_page(plan, place)
             pages.append(page)
