@@ -94,12 +94,12 @@ def workerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[d1_server.Serv
 STORES = ("memory-sync", "memory-async", "duckdb-sync", "duckdb-async", "embedded-sync")
 """What every domain example runs on: two stores in both colours, and the embedded folder."""
 
-SLOWER = ("lance-sync", "clickhouse-async", "libsql-sync", "libsql-async")
+SLOWER = ("lance-sync", "clickhouse-async", "libsql-sync", "libsql-async", "d1-async")
 """What every domain example also runs on, but no property: each change takes some milliseconds."""
 
 ACCUMULATING = ("observability", "scores", "evals", "lookups", "usage", "aggregates", "results", "bad_input")
 """Modules about what accumulates. They also run on ``sealed``, an embedded folder where every write is sealed, and on
-ClickHouse in its other colour."""
+ClickHouse and D1 in their other colour."""
 
 
 @pytest.fixture(scope="session")
@@ -153,7 +153,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         # A property's hundreds of examples would each be sealed many times; the conformance machine does that job.
         example = not hasattr(metafunc.function, "hypothesis")
         accumulates = example and any(word in metafunc.module.__name__ for word in ACCUMULATING)
-        stores = (*STORES, *(SLOWER if example else ()), *(("sealed-sync", "clickhouse-sync") if accumulates else ()))
+        stores = (
+            *STORES,
+            *(SLOWER if example else ()),
+            *(("sealed-sync", "clickhouse-sync", "d1-sync") if accumulates else ()),
+        )
         metafunc.parametrize("storage", stores, indirect=True)
 
 
@@ -176,8 +180,9 @@ def storage(
         opened.close()
         server.command("TRUNCATE ALL TABLES FROM tested")
         return
-    if store == "libsql":
-        opened = _opened(request.getfixturevalue("sqld").address(), colour)
+    if store in ("libsql", "d1"):
+        served_by = request.getfixturevalue({"libsql": "sqld", "d1": "workerd"}[store])
+        opened = _opened(served_by.address(), colour)
         yield opened
         clear(opened, STORED)
         opened.close()

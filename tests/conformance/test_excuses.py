@@ -24,6 +24,7 @@ ADDRESSES = {
     "lancedb:///{folder}/lance": {"lance.store"},
     "file:{folder}/storage.db": {"libsql.store"},
     "libsql": {"libsql.store"},
+    "d1": {"d1.store"},
 }
 
 
@@ -38,6 +39,8 @@ def test_excuses_and_abilities_agree(address: str, tmp_path: Path, request: pyte
         where = request.getfixturevalue("clickhouse").address("excused")
     if address == "libsql":
         where = request.getfixturevalue("sqld").address()
+    if address == "d1":
+        where = request.getfixturevalue("workerd").address("excused_")
     with colonnade.open(where) as storage:
         homes = {storage.home_of(domain) for domain in DOMAINS}
         assert set().union(*map(_names, homes)) == ADDRESSES[address]

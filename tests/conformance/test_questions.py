@@ -20,7 +20,7 @@ from colonnade.testing.colours import Awaited
 from colonnade.testing.machine import clear
 from colonnade.testing.questions import QUESTIONS, Question, ask, load
 
-STORES = ("memory", "duckdb", "sqlite", "embedded", "sealed", "clickhouse", "lance", "libsql", "sqld")
+STORES = ("memory", "duckdb", "sqlite", "embedded", "sealed", "clickhouse", "lance", "libsql", "sqld", "d1")
 
 
 @pytest.fixture(scope="module", params=[f"{store}-{colour}" for store in STORES for colour in ("sync", "async")])
@@ -41,6 +41,8 @@ def loaded(
         address = request.getfixturevalue("clickhouse").address(f"questions_{colour}")
     if store == "sqld":
         address = request.getfixturevalue("sqld").address()
+    if store == "d1":
+        address = request.getfixturevalue("workerd").address(f"questions_{colour}_")
     with pytest.MonkeyPatch.context() as monkeypatch:
         storage = colonnade.open(address) if colour == "sync" else Awaited(colonnade.aopen(address))
         if store == "sealed":

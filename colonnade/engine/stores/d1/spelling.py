@@ -178,8 +178,8 @@ def _check_sizes(table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
         for name, value in zip(table.columns, row, strict=True):
             if isinstance(value, str) and len(value) * 4 > VALUE and (size := len(value.encode())) > VALUE:
                 raise InvalidInput(
-                    f"row {place} of {table.name}: {name} has {size:,} bytes, and D1 takes no value that is larger than "
-                    f"{VALUE:,}; nothing was written. Keep such payloads elsewhere, or domains of them in another store"
+                    f"row {place} of {table.name}: {name} has {size:,} bytes, and D1 takes no value that is larger "
+                    f"than {VALUE:,}; nothing was written. Keep domains with such payloads in another store"
                 )
 
 
