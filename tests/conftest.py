@@ -94,12 +94,12 @@ def workerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[d1_server.Serv
 STORES = ("memory-sync", "memory-async", "duckdb-sync", "duckdb-async", "embedded-sync")
 """What every domain example runs on: two stores in both colours, and the embedded folder."""
 
-SLOWER = ("lance-sync", "clickhouse-async", "libsql-sync", "libsql-async", "d1-async")
+SLOWER = ("lance-sync", "clickhouse-async", "libsql-async", "d1-async")
 """What every domain example also runs on, but no property: each change takes some milliseconds."""
 
 ACCUMULATING = ("observability", "scores", "evals", "lookups", "usage", "aggregates", "results", "bad_input")
 """Modules about what accumulates. They also run on ``sealed``, an embedded folder where every write is sealed, and on
-ClickHouse and D1 in their other colour."""
+the servers in their other colour."""
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import workerd as d1_server
+
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -56,6 +58,13 @@ def test_examples_do_what_they_say(
     if "clickhouse://localhost:8123/agents" in text:
         server = request.getfixturevalue("clickhouse")
         text = text.replace("clickhouse://localhost:8123/agents", server.address("agents"))
+    if "turso.io?auth_token=..." in text:
+        text = re.sub(r"libsql://\S+turso\.io\?auth_token=\.\.\.", request.getfixturevalue("sqld").address(), text)
+    if "d1://" in text:
+        server = request.getfixturevalue("workerd")
+        text = text.replace("d1://ACCOUNT_ID/DATABASE_ID?table_prefix=dev_", server.address("docs_"))
+        text = text.replace("https://colonnade-d1.example.workers.dev", server.url)
+        monkeypatch.setenv("CLOUDFLARE_API_TOKEN", d1_server.TOKEN)
     shared = Path(os.environ.get("COLONNADE_SHARED", ROOT.parent / "shared"))
     names: dict[str, object] = {"__name__": "__main__"}
     for language, example in FENCE.findall(text):

@@ -137,8 +137,8 @@ def test_whole_numbers_and_floats_and_times_are_exact(store: Storage) -> None:
     assert by_size.column(0).to_pylist() == sorted(whole)
     numbers = [0.1 + 0.2, 5e-324, 1.7976931348623155e308, -2.4888262460239603e-197, 1 / 3, -0.0, 0.0, 1.0]
     score = {"scorerId": "s", "runId": "r", "scorer": {}, "output": {}, "source": "TEST", "entityId": "e", "entity": {}}
-    for at, number in enumerate(numbers):
-        store.scores.save_score(score=score | {"id": f"n{at}", "score": number})
+    for at, fraction in enumerate(numbers):
+        store.scores.save_score(score=score | {"id": f"n{at}", "score": fraction})
     again = store.execute(Scan(SCORES, order=(asc("id"),), columns=("score",))).column(0).to_pylist()
     assert list(map(repr, again)) == list(map(repr, numbers))
 
@@ -151,6 +151,24 @@ def test_more_values_than_a_statement_may_bind(store: Storage) -> None:
     assert sorted(ids(store.execute(Scan(RESOURCES, either)))) == sorted(some[:90])
     assert store.execute(Patch(RESOURCES, either, {"workingMemory": "it's ? and ?1"})) == 90
     assert store.execute(Summarize(RESOURCES, where=Contains("workingMemory", "IT'S ?"))).column(0).to_pylist() == [90]
+
+
+def test_conditions_may_be_many_but_not_endless(store: Storage) -> None:
+    spans = [{"traceId": f"t{at}", "spanId": "s", "name": "n", "startedAt": NOON} for at in range(600)]
+    store.observability.batch_create_spans(records=spans)
+    each = [Is("traceId", "=", f"t{at}") & Is("spanId", "=", "s") for at in range(600)]
+    assert store.execute(Delete(SPANS, Or(tuple(each[:500])))) == 500
+    with pytest.raises(InvalidInput, match="longer than the 100 KB"):
+        store.execute(Scan(SPANS, Or(tuple(each * 5))))
+
+
+def test_several_that_open_a_new_database_make_it_once(workerd: Server) -> None:
+    def opened(_: int) -> int:
+        with colonnade.open(workerd.address("together_")) as storage:
+            return int(storage.execute(Summarize(RESOURCES)).column(0)[0].as_py())
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(opened, range(4))) == [0] * 4
 
 
 def test_a_put_of_many_rows_is_few_statements(store: Storage) -> None:

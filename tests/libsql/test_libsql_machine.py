@@ -24,7 +24,7 @@ def fewer(part: int) -> settings:
 @pytest.mark.parametrize("address", ["file:{folder}/storage.db", "libsql:///:memory:"])
 def test_what_is_local_answers_as_the_reference_does(address: str, tmp_path: Path) -> None:
     with colonnade.open(address.format(folder=tmp_path)) as storage:
-        run_machine(storage, settings=fewer(4))
+        run_machine(storage, settings=fewer(8))
 
 
 @pytest.mark.parametrize("colour", ["sync", "async"])
@@ -32,6 +32,6 @@ def test_a_server_answers_as_the_reference_does(sqld: Server, colour: str) -> No
     opened: Any = colonnade.open if colour == "sync" else lambda address: Awaited(colonnade.aopen(address))
     storage = opened(sqld.address())
     try:
-        run_machine(storage, settings=fewer(10))
+        run_machine(storage, settings=fewer(16))
     finally:
         storage.close()

@@ -16,13 +16,13 @@ import pyarrow as pa
 import pytest
 
 import colonnade
-from colonnade.engine.plan import TRUE, Contains, Delete, Is, Put, Scan, Summarize, desc
+from colonnade.engine.plan import TRUE, Contains, Delete, Is, Measure, Or, Put, Scan, Summarize, desc
 from colonnade.engine.sqlite_served.spelling import SERVED, ServedRenderer
 from colonnade.engine.stores.libsql import AsyncLibSQLStore, LibSQLStore
 from colonnade.engine.stores.libsql import server as served_store
 from colonnade.engine.stores.libsql.address import place_at
 from colonnade.errors import InvalidAddress, MissingExtra, SchemaTooNew, StoreError, StoreReadOnly
-from colonnade.schemas import MESSAGES, RESOURCES, SCORES, STORED
+from colonnade.schemas import MESSAGES, RESOURCES, SCORES, SPANS, STORED
 from colonnade.schemas.records import encode
 from colonnade.testing.machine import clear
 from tests.servers.sqld import Server, free_port, served
@@ -218,6 +218,46 @@ def test_texts_are_found_with_letters_of_either_case(store: Any) -> None:
         found = store.execute(Scan(RESOURCES, Contains("workingMemory", text), columns=("id",)))
         assert found.column("id").to_pylist() == ["many"]
     assert store.execute(Delete(RESOURCES, Contains("workingMemory", many))) == 1
+
+
+def test_a_sum_beyond_64_bits_is_refused_or_folded_within_a_transaction_too(store: Any) -> None:
+    for place, number in enumerate((2**63 - 1, 5, -10)):
+        span = {"traceId": "t", "spanId": f"s{place}", "name": "n", "startedAt": NOON, "inputTokens": number}
+        store.observability.create_span(span=span)
+    total = Summarize(SPANS, measures=(Measure("sum", "inputTokens"),))
+    with store.stores[0].transaction() as session:
+        assert session.execute(total).column(0).to_pylist() == [2**63 - 6]
+        session.execute(Put(RESOURCES, resources("after")))
+    assert store.memory.get_resource_by_id(resource_id="after") is not None
+
+
+def test_a_transaction_that_fails_leaves_nothing(store: Any) -> None:
+    def fail() -> None:
+        with store.stores[0].transaction() as session:
+            session.execute(Put(RESOURCES, resources("undone")))
+            assert session.execute(Scan(RESOURCES, Is("id", "=", "undone"))).num_rows == 1
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fail()
+    assert store.memory.get_resource_by_id(resource_id="undone") is None
+
+
+def test_many_rows_are_one_put(store: Any) -> None:
+    assert store.execute(Put(RESOURCES, resources(*(f"r{at}" for at in range(20_000))))) == 20_000
+    assert store.execute(Summarize(RESOURCES)).column(0).to_pylist() == [20_000]
+    each = tuple(Is("id", "=", f"r{at}") & Is("createdAt", "=", NOON) for at in range(5_000))
+    assert store.execute(Delete(RESOURCES, Or(each))) == 5_000
+
+
+def test_several_that_open_a_new_database_make_it_once(tmp_path: Path) -> None:
+    with served(tmp_path / "together") as server, ThreadPoolExecutor(4) as threads:
+
+        def opened(_: int) -> int:
+            with colonnade.open(server.address()) as storage:
+                return int(storage.execute(Summarize(RESOURCES)).column(0)[0].as_py())
+
+        assert list(threads.map(opened, range(4))) == [0] * 4
 
 
 # Many at once.

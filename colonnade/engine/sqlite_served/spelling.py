@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, Final
 
 from colonnade.engine.dialect import SQLITE, Dialect
-from colonnade.engine.plan import Among, Bucket, Contains, Filter, Is, OneOf
+from colonnade.engine.plan import Among, And, Bucket, Contains, Filter, Is, OneOf, Or
 from colonnade.engine.relational import Renderer, Statement
 from colonnade.engine.sqlite_served.values import bound, compared
 from colonnade.schemas import TABLES
@@ -23,6 +23,9 @@ TIMES: Final = frozenset(
 """Columns of times. A column of one name is of one kind in all tables, so that the name is enough."""
 CASES: Final = 60
 """So many letters with two cases, beyond ASCII, are looked for: SQLite nests expressions only so deep."""
+
+_FLAT: Final = 8
+"""So many conditions are joined as a chain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,10 @@ class ServedRenderer(Renderer):
                 return super()._filter(replace(filter, value=compared(moment)))
             case OneOf(_, values) if any(isinstance(each, datetime) for each in values):
                 return super()._filter(replace(filter, values=tuple(map(compared, values))))
+            case And(parts) | Or(parts) if len(parts) > _FLAT:
+                # Halves of halves, and no chain: D1 takes expressions that are 100 deep.
+                middle = len(parts) // 2
+                return super()._filter(type(filter)((type(filter)(parts[:middle]), type(filter)(parts[middle:]))))
             case Contains(name, text):
                 return f"instr({self._lowered(name, text)}, {self._bind(lower(text))}) > 0"
             case Among():
@@ -123,7 +130,8 @@ class ServedRenderer(Renderer):
 
 def cases_of(text: str) -> list[tuple[str, str]]:
     """The letters beyond ASCII whose lower case is in a text, each with that."""
-    return [(upper, small) for upper, small in _cases() if small in lower(text)]
+    letters = set(lower(text))
+    return [(upper, small) for upper, small in _cases() if small in letters]
 
 
 @cache

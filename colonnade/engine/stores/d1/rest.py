@@ -84,6 +84,8 @@ class Rest:
             return StoreReadOnly(f"{label}: the API token may not do this: {said}"), False
         if reply.status == 404:
             return StoreError(f"{label}: there is no such database, or account: {said}"), False
+        if "statement too long" in low:
+            return InvalidInput(f"{label}: the condition is longer than the 100 KB that D1 takes: ask in steps"), False
         if "sqlite_toobig" in low or "too big" in low:
             return InvalidInput(f"{label}: a value, or a row, is larger than D1 takes; nothing was written"), False
         if reply.status == 413 or any(each in low for each in _LARGE):

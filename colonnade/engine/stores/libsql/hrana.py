@@ -60,9 +60,8 @@ class Hrana:
         statements = [*first, *batch.statements]
         asked: list[dict[str, Any]] = [{"type": "batch", "batch": {"steps": _in_turn(statements)}}]
         (found,) = yield from self._pipeline(stream, asked)
-        results = self._results(found, len(statements))
-        stream.begun = True
-        return results[len(first) :]
+        stream.begun = stream.begun or found["step_errors"][0] is None
+        return self._results(found, len(statements))[len(first) :]
 
     def end(self, stream: Stream, *, commit: bool) -> Exchange[None]:
         """Commit a transaction, or undo it; the stream is closed."""
