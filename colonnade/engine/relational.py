@@ -171,7 +171,7 @@ class Renderer:
         steps = "".join(spelling.step.format(key=step) for step in place.path)
         return self._fill(
             template,
-            column=self._dialect.ident(place.column),
+            column=self._operand(place.column),
             path=lambda: self._bind(spelling.path.format(steps=steps)),
             value=lambda: self._bind(value),
             text=lambda: self._json_gap(spelling, spelling.text, place),

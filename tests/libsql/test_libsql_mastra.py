@@ -6,14 +6,21 @@ import json
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import colonnade
-from colonnade.engine.plan import Is, Scan, asc
+from colonnade.engine.composite import Storage
+from colonnade.engine.exchange import BlockingHttp, Line
+from colonnade.engine.plan import At, Contains, Is, Put, Scan, asc
+from colonnade.engine.relational import Statement
+from colonnade.engine.sqlite_served.steps import Batch
+from colonnade.engine.stores.libsql.hrana import Hrana
 from colonnade.errors import NotAStore
-from colonnade.schemas import EVALS, SPANS
+from colonnade.schemas import EVALS, SPANS, THREADS
 from tests.libsql import mastra
+from tests.servers.sqld import Server, served
 
 FIRST = datetime(2026, 1, 31, 12, 0, 0, 123_000, tzinfo=UTC)
 
@@ -99,6 +106,47 @@ def test_vectors_of_ours_and_of_mastra_live_beside_one_another(path: Path) -> No
         embedded = store.memory.embed_messages(embedder=lambda texts: [[1.0, 2.0] for _ in texts], thread_id="t1")
         assert embedded == 2
         assert store.memory.recall(thread_id="t1", resource_id="ada", vector=[1.0, 2.0])
+
+
+def test_binary_json_is_read_searched_and_replaced(sqld: Server, tmp_path: Path) -> None:
+    """As Mastra writes it to columns of JSON, by a newer SQLite than Python may have."""
+    said = {"plan": "pro", "n": 1.5, "tags": ["a", "\u00e9", None, True], "deep": {"x" * 300: -7}}
+    with served(tmp_path / "mastra") as server:
+        hrana = Hrana(server.url, "mastra")
+        http = BlockingHttp(Line("mastra", "libsql", {"authorization": f"Bearer {server.token}"}))
+        tables = [Statement(each) for each in mastra.TABLES.split(";") if each.strip()]
+        row = Statement(
+            "INSERT INTO mastra_threads VALUES ('t1', 'ada', '', jsonb(?), ?, ?)",
+            (json.dumps(said), mastra.FIRST, mastra.FIRST),
+        )
+        http.run(hrana.send(Batch((*tables, row))))
+        ((blob,),) = http.run(hrana.send(Batch((Statement("SELECT metadata FROM mastra_threads"),))))[0].rows
+        http.close()
+        with colonnade.open(server.address()) as store:
+            _reads_and_changes(store, said)
+
+    path = tmp_path / "storage.db"
+    mastra.make(path)
+    with sqlite3.connect(path) as other:
+        other.execute("UPDATE mastra_threads SET metadata = ?", (blob,))
+        other.execute("UPDATE mastra_ai_spans SET scope = ?", (blob,))
+    other.close()
+    with colonnade.open(f"file:{path}") as store:
+        trace = store.observability.get_trace(trace_id="tr")
+        assert trace is not None and json.loads(trace["spans"][0]["scope"]) == said
+        _reads_and_changes(store, said)
+
+
+def _reads_and_changes(store: Storage, said: dict[str, Any]) -> None:
+    thread = store.memory.get_thread_by_id(thread_id="t1")
+    assert thread is not None and thread["metadata"] == said
+    for where in (Is(At("metadata", ("plan",)), "=", "pro"), Is(At("metadata", ("tags",)), "has", "\u00e9")):
+        assert store.execute(Scan(THREADS, where, columns=("id",))).num_rows == 1
+    assert store.execute(Scan(THREADS, Contains("metadata", '"PLAN"'))).num_rows == 1
+    changed = store.memory.update_thread(id="t1", metadata={"more": True})
+    assert changed["metadata"] == said | {"more": True}
+    read = store.execute(Scan(THREADS))
+    assert store.execute(Put(THREADS, read, expect=read)) == 1
 
 
 def test_a_table_of_somebody_else_is_refused(tmp_path: Path) -> None:

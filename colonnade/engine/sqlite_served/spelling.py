@@ -17,10 +17,17 @@ from colonnade.schemas.words import lower, two_cases
 
 _OWN: Final = {"memory_messages": "colonnade_memory_messages"}
 """Names that differ from Mastra's, whose own table of that name holds something else: an index of vectors."""
-TIMES: Final = frozenset(
-    column.name for table in TABLES.values() for column in table.columns.values() if column.kind.name == "timestamp"
-)
-"""Columns of times. A column of one name is of one kind in all tables, so that the name is enough."""
+
+
+def named(*kinds: str) -> frozenset[str]:
+    """The columns of some kinds. The name is enough to know a column by."""
+    tables = TABLES.values()
+    return frozenset(each.name for table in tables for each in table.columns.values() if each.kind.name in kinds)
+
+
+TIMES: Final = named("timestamp")
+JSONS: Final = named("json")
+"""Columns of JSON, in some table: there are texts of the same names."""
 CASES: Final = 60
 """So many letters with two cases, beyond ASCII, are looked for: SQLite nests expressions only so deep."""
 
@@ -33,6 +40,8 @@ class ServedDialect(Dialect):
     """SQLite's spelling, with a prefix of all names of tables."""
 
     prefix: str = ""
+    jsonb: str = "json"
+    """The function that makes JSON text of binary JSON."""
 
     def table_name(self, table: Table) -> str:
         """The table's physical name."""
@@ -56,8 +65,11 @@ def micros(column: str) -> str:
     return f"({seconds} * 1000000 + CAST(substr(rtrim({name}, 'Z') || '000000', 21, 6) AS INTEGER))"
 
 
-def operand(name: str) -> str:
-    """What of a column is compared. Mastra's spans have no nanoseconds: theirs are those of their times."""
+def operand(name: str, jsonb: str = SERVED.jsonb) -> str:
+    """What of a column is compared.
+
+    Mastra's spans have no nanoseconds: theirs are those of their times. Its JSON may be binary (``jsonb(...)``).
+    """
     ident = SERVED.ident(name)
     if name in TIMES:
         return f"rtrim({ident}, 'Z')"
@@ -66,7 +78,11 @@ def operand(name: str) -> str:
     if name == "endTime":
         start = SERVED.ident("startTime")
         return f"CASE WHEN {start} IS NULL THEN {micros('endedAt')} * 1000 ELSE {ident} END"
-    return ident
+    return _text(ident, jsonb) if name in JSONS else ident
+
+
+def _text(ident: str, jsonb: str) -> str:
+    return f"CASE typeof({ident}) WHEN 'blob' THEN {jsonb}({ident}) ELSE {ident} END"
 
 
 class ServedRenderer(Renderer):
@@ -74,6 +90,7 @@ class ServedRenderer(Renderer):
 
     def __init__(self, dialect: ServedDialect) -> None:
         super().__init__(dialect, bound)
+        self._jsonb = dialect.jsonb
         self._within = False
 
     def bind(self, value: Any) -> str:
@@ -86,13 +103,14 @@ class ServedRenderer(Renderer):
 
     def _chosen(self, name: str) -> str:
         ident = self._dialect.ident(name)
-        found = operand(name)
+        # Mastra's scope of a span is JSON; it is not looked into, so that the index of ours serves.
+        found = _text(ident, self._jsonb) if name == "scope" else self._operand(name)
         if found == ident or (name in TIMES and not self._within):
             return ident
         return f"{found} AS {ident}"
 
     def _operand(self, name: str) -> str:
-        return operand(name)
+        return operand(name, self._jsonb)
 
     def _filter(self, filter: Filter) -> str:
         match filter:
@@ -116,7 +134,7 @@ class ServedRenderer(Renderer):
 
     def _lowered(self, name: str, text: str) -> str:
         """A column with all letters in lower case that have one in the text. SQLite's own knows ASCII only."""
-        found = f"lower({self._dialect.ident(name)})"
+        found = f"lower({self._operand(name)})"
         for upper, small in cases_of(text):
             found = f"replace({found}, char({ord(upper)}), char({ord(small)}))"
         return found

@@ -254,11 +254,11 @@ class Spelled:
         """A statement that fails unless so many of some rows are stored as they are given."""
         renderer, ident = self.renderer(), self.dialect.ident
         values = ", ".join(f"({', '.join(map(renderer.bind, row))})" for row in rows)
-        same = " AND ".join(
-            f"{ident(name)} = expected.column{at}" if name in table.key else f"{operand(name)} IS expected.column{at}"
-            for at, name in enumerate(names, 1)
-        )
-        there = f"SELECT count(*) FROM (VALUES {values}) AS expected CROSS JOIN {self.dialect.table(table)} ON {same}"
+        same = [
+            f"{ident(name)} =" if name in table.key else f"{operand(name, self.dialect.jsonb)} IS" for name in names
+        ]
+        on = " AND ".join(f"{each} expected.column{at}" for at, each in enumerate(same, 1))
+        there = f"SELECT count(*) FROM (VALUES {values}) AS expected CROSS JOIN {self.dialect.table(table)} ON {on}"
         return renderer.done(f"SELECT json(CASE WHEN ({there}) = {count} THEN '1' ELSE 'changed' END)")
 
     def _without_contains(self, plan: Scan | Summarize | Patch | Delete | Any) -> Steps[Any]:

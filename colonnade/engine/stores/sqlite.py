@@ -162,6 +162,10 @@ class SQLiteStore(Store):
         """What runs plans on a connection."""
         return Session(connection, self.label)
 
+    def equip(self, connection: sqlite3.Connection) -> None:
+        """Give a connection the functions that statements call."""
+        connection.create_function("contains_alike", 2, _contains, deterministic=True)
+
     def _address(self) -> tuple[str, bool]:
         """What SQLite opens, and whether it is a URI."""
         return (reading_address(self.path), True) if self._read_only else (str(self.path), False)
@@ -183,7 +187,7 @@ class SQLiteStore(Store):
                 )
                 if not self._read_only:
                     _use_wal(connection)
-                connection.create_function("contains_alike", 2, _contains, deterministic=True)
+                self.equip(connection)
                 connection.execute(f"PRAGMA synchronous = {'FULL' if self._durability == 'power' else 'NORMAL'}")
             self._local.connection, self._local.address = connection, address
             self._open.add(connection)

@@ -19,11 +19,10 @@ import pyarrow as pa
 from colonnade.engine import fold
 from colonnade.engine.plan import Scan, Summarize
 from colonnade.engine.relational import Statement
-from colonnade.engine.sqlite_served.spelling import ServedDialect, ServedRenderer, operand
+from colonnade.engine.sqlite_served.spelling import TIMES, ServedDialect, ServedRenderer, named
 from colonnade.engine.sqlite_served.steps import Spelled
 from colonnade.engine.sqlite_served.values import parts_of, tuples
 from colonnade.errors import InvalidInput
-from colonnade.schemas import TABLES
 from colonnade.schemas.table import Table
 
 PARAMETERS: Final = 100
@@ -36,14 +35,9 @@ _REQUEST: Final = 8_000_000
 _EXACT: Final = 2**53
 
 
-def _named(*kinds: str) -> frozenset[str]:
-    tables = TABLES.values()
-    return frozenset(each.name for table in tables for each in table.columns.values() if each.kind.name in kinds)
-
-
-_WHOLE: Final = _named("bigint")
-_FLOATS: Final = _named("float")
-_BYTES: Final = _named("vector", "binary")
+_WHOLE: Final = named("bigint")
+_FLOATS: Final = named("float")
+_BYTES: Final = named("vector", "binary")
 
 
 def _read(expression: str, name: str) -> str:
@@ -74,7 +68,7 @@ class D1Renderer(ServedRenderer):
         if self._within:
             return super()._chosen(name)
         ident = self._dialect.ident(name)
-        found = _read(operand(name) if name in _WHOLE else ident, name)
+        found = _read(ident if name in TIMES else self._operand(name), name)
         # Of another name than the column, by which rows are ordered.
         return ident if found == ident else f"{found} AS {self._dialect.ident(f'_{name}')}"
 

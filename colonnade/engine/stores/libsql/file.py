@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 from uuid import uuid4
@@ -20,11 +21,12 @@ from colonnade.engine.sqlite_served import setup
 from colonnade.engine.sqlite_served.spelling import SERVED
 from colonnade.engine.sqlite_served.steps import STREAMED, Batch, Place, Result, Spelled, Steps, at_once
 from colonnade.engine.store import Store
+from colonnade.engine.stores.libsql import jsonb
 from colonnade.engine.stores.libsql.server import ABILITIES
 from colonnade.engine.stores.sqlite import SQLiteStore
 from colonnade.engine.stores.sqlite_session import translation
 
-_SPELLED = Spelled(SERVED)
+_SPELLED = Spelled(replace(SERVED, jsonb="text_of_jsonb"))
 
 
 class FileSession(Store):
@@ -102,6 +104,10 @@ class LibSQLFile(SQLiteStore):
 
     def _address(self) -> tuple[str, bool]:
         return super()._address() if self._memory is None else (self._memory, True)
+
+    def equip(self, connection: sqlite3.Connection) -> None:
+        """Give a connection what reads binary JSON, which an older SQLite cannot."""
+        connection.create_function("text_of_jsonb", 1, jsonb.text_of, deterministic=True)
 
     def session_on(self, connection: sqlite3.Connection) -> Store:
         """What runs plans on a connection."""
