@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+import colonnade
+from colonnade.schemas import STORED
+from colonnade.testing.machine import clear
 from tests.servers import workerd as d1_server
 
 ROOT = Path(__file__).parent.parent
@@ -49,6 +52,12 @@ def _python(example: str, names: dict[str, object], page: Path) -> None:
     assert not runner.failures, "".join(report)
 
 
+def _clear(address: str) -> None:
+    """Leave a database that tests share as it was."""
+    with colonnade.open(address) as store:
+        clear(store, STORED)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
 def test_examples_do_what_they_say(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
@@ -59,7 +68,9 @@ def test_examples_do_what_they_say(
         server = request.getfixturevalue("clickhouse")
         text = text.replace("clickhouse://localhost:8123/agents", server.address("agents"))
     if "turso.io?auth_token=..." in text:
-        text = re.sub(r"libsql://\S+turso\.io\?auth_token=\.\.\.", request.getfixturevalue("sqld").address(), text)
+        address = request.getfixturevalue("sqld").address()
+        text = re.sub(r"libsql://\S+turso\.io\?auth_token=\.\.\.", address, text)
+        request.addfinalizer(lambda: _clear(address))
     if "d1://" in text:
         server = request.getfixturevalue("workerd")
         text = text.replace("d1://ACCOUNT_ID/DATABASE_ID?table_prefix=dev_", server.address("docs_"))

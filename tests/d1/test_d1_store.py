@@ -19,7 +19,7 @@ from colonnade.engine.composite import Storage
 from colonnade.engine.exchange import Pause, Post, Reply, Unanswered
 from colonnade.engine.plan import TRUE, Contains, Delete, Is, OneOf, Or, Patch, Put, Scan, Summarize, asc, desc
 from colonnade.engine.relational import Statement
-from colonnade.engine.sqlite_served.steps import Batch, Result
+from colonnade.engine.sqlite_served.batches import Batch, Result
 from colonnade.engine.stores.d1 import AsyncD1Store, D1Store, rest
 from colonnade.engine.stores.d1.address import API, place, place_at
 from colonnade.engine.stores.d1.spelling import D1Spelled
@@ -182,6 +182,20 @@ def test_a_put_of_many_rows_is_few_statements(store: Storage) -> None:
     assert sorted(found) == sorted(f"r{at}" for at in range(5000))
     newest = store.execute(Scan(RESOURCES, order=(desc("id"),), columns=("id",)))
     assert ids(newest) == sorted(found, reverse=True)
+
+
+def test_a_stream_is_awaited_page_by_page(store: Storage, workerd: Server) -> None:
+    expected = [f"r{at:04}" for at in range(4500)]
+    store.execute(Put(RESOURCES, resources(*expected)))
+
+    async def streamed(plan: Scan) -> list[list[str]]:
+        async with colonnade.aopen(workerd.address("store_")) as storage:
+            return [batch.column("id").to_pylist() async for batch in storage.batches(plan)]
+
+    pages = asyncio.run(streamed(Scan(RESOURCES, columns=("id",))))
+    assert pages == [expected[:2000], expected[2000:4000], expected[4000:]]
+    newest = asyncio.run(streamed(Scan(RESOURCES, order=(desc("id"),), limit=3)))
+    assert newest == [expected[:-4:-1]]
 
 
 def test_values_up_to_two_megabytes(store: Storage) -> None:

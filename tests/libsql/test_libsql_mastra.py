@@ -15,7 +15,7 @@ from colonnade.engine.composite import Storage
 from colonnade.engine.exchange import BlockingHttp, Line
 from colonnade.engine.plan import At, Contains, Is, Put, Scan, asc
 from colonnade.engine.relational import Statement
-from colonnade.engine.sqlite_served.steps import Batch
+from colonnade.engine.sqlite_served.batches import Batch
 from colonnade.engine.stores.libsql.hrana import Hrana
 from colonnade.errors import NotAStore
 from colonnade.schemas import EVALS, SPANS, THREADS

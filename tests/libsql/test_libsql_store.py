@@ -207,6 +207,21 @@ def test_a_stream_has_every_row_once(store: Any, monkeypatch: pytest.MonkeyPatch
     assert sorted(found) == sorted(f"r{at}" for at in range(50))
 
 
+def test_a_stream_is_awaited_page_by_page(store: Any, sqld: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(served_store, "STREAMED", 7)
+    store.execute(Put(RESOURCES, resources(*(f"r{at:02}" for at in range(20)))))
+
+    async def streamed(plan: Scan) -> list[list[str]]:
+        async with colonnade.aopen(sqld.address()) as storage:
+            return [batch.column("id").to_pylist() async for batch in storage.batches(plan)]
+
+    expected = [f"r{at:02}" for at in range(20)]
+    pages = asyncio.run(streamed(Scan(RESOURCES, columns=("id",))))
+    assert pages == [expected[:7], expected[7:14], expected[14:]]
+    (whole,) = asyncio.run(streamed(Scan(RESOURCES, order=(desc("id"),))))
+    assert whole == expected[::-1]
+
+
 def test_texts_are_found_with_letters_of_either_case(store: Any) -> None:
     many = "".join(chr(point) for point in range(0x0410, 0x0430)) + "".join(chr(p) for p in range(0x0531, 0x0557))
     store.execute(Put(RESOURCES, resources("kelvin", memory="30 \u212a \u0130x \u00c9T\u00c9 100%")))

@@ -12,8 +12,8 @@ from typing import Final
 from colonnade.engine.dialect import Dialect
 from colonnade.engine.relational import Statement, create_view
 from colonnade.engine.sqlite_served import spelling
+from colonnade.engine.sqlite_served.batches import Batch, Steps, ask
 from colonnade.engine.sqlite_served.spelling import ServedDialect
-from colonnade.engine.sqlite_served.steps import Batch, Steps, ask
 from colonnade.errors import NotAStore, SchemaTooNew, StoreError, StoreReadOnly
 from colonnade.schemas import READINGS, STORED, VERSION
 from colonnade.schemas.kinds import Column

@@ -6,9 +6,9 @@ the whole batch fails, and nothing is written. No lock outlives a request.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -33,12 +33,11 @@ from colonnade.engine.plan import (
     asc,
 )
 from colonnade.engine.relational import Statement
+from colonnade.engine.sqlite_served.batches import Batch, Steps, TooMuch, ask
 from colonnade.engine.sqlite_served.spelling import CASES, ServedDialect, ServedRenderer, cases_of, operand
 from colonnade.engine.sqlite_served.values import arrow_of, compared, tuples
-from colonnade.errors import ColonnadeError, Conflict, StoreError, Unsupported
+from colonnade.errors import Conflict, StoreError, Unsupported
 from colonnade.schemas.table import Table
-
-R = TypeVar("R")
 
 ABILITIES: Final = Abilities(
     compare_and_set=True,
@@ -65,43 +64,12 @@ STREAMED: Final = 4096
 """Rows of a page of a stream."""
 
 
-class TooMuch(StoreError):
-    """The server has more to answer than it may at once."""
-
-
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a page begins: after the row with this key; and how many rows it has."""
 
     size: int
     last: tuple[Any, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Statements that are run in their order; several are one transaction, all or nothing."""
-
-    statements: tuple[Statement, ...]
-    writes: bool = True
-    """Whether they change anything: if not, they may be asked again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What one statement gave."""
-
-    rows: list[tuple[Any, ...]]
-    changed: int = 0
-
-
-Steps = Generator[Batch, list[Result], R]
-"""Yields batches, is sent a result for each of their statements, or is thrown the error of the whole."""
-
-
-def ask(*statements: Statement) -> Steps[list[Result]]:
-    """Read."""
-    found = yield Batch(statements, writes=False)
-    return found
 
 
 class Spelled:
@@ -291,35 +259,3 @@ def _too_many_cases(filter: Filter) -> bool:
         case And(parts) | Or(parts):
             return any(map(_too_many_cases, parts))
     return False
-
-
-def carried(steps: Steps[R], send: Callable[[Batch], Generator[Any, Any, list[Result]]]) -> Generator[Any, Any, R]:
-    """Steps as one generator of what it takes to have each batch run, which ``send`` says."""
-    answer: list[Result] | None = None
-    failed: ColonnadeError | None = None
-    while True:
-        try:
-            asked = steps.send(answer) if failed is None else steps.throw(failed)  # type: ignore[arg-type]
-        except StopIteration as stop:
-            result: R = stop.value
-            return result
-        answer = failed = None
-        try:
-            answer = yield from send(asked)
-        except ColonnadeError as error:
-            failed = error
-
-
-def at_once(steps: Steps[R], run: Callable[[Batch], list[Result]]) -> R:
-    """Run steps where a batch is a call."""
-
-    def send(batch: Batch) -> Generator[Any, Any, list[Result]]:
-        return run(batch)
-        yield
-
-    try:
-        next(carried(steps, send))
-    except StopIteration as stop:
-        result: R = stop.value
-        return result
-    raise AssertionError("a call has nothing to wait for")

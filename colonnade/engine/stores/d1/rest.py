@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 
 from colonnade.engine.exchange import Exchange, Pause, Post, Reply, Unanswered
-from colonnade.engine.sqlite_served.steps import Batch, Result, TooMuch
+from colonnade.engine.sqlite_served.batches import Batch, Result, TooMuch
 from colonnade.engine.stores.d1.address import Place
 from colonnade.engine.stores.d1.spelling import fitting
 from colonnade.errors import ColonnadeError, InvalidInput, StoreError, StoreReadOnly

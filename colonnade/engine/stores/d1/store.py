@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -11,8 +11,9 @@ from colonnade.engine.abilities import Abilities
 from colonnade.engine.exchange import AwaitedHttp, BlockingHttp, Exchange, Line
 from colonnade.engine.plan import Plan, Scan
 from colonnade.engine.sqlite_served import setup
+from colonnade.engine.sqlite_served.batches import Steps, carried
 from colonnade.engine.sqlite_served.spelling import prefixed
-from colonnade.engine.sqlite_served.steps import ABILITIES, Place, Steps, carried
+from colonnade.engine.sqlite_served.steps import ABILITIES, Place
 from colonnade.engine.store import AsyncStore, Store
 from colonnade.engine.stores.d1 import address
 from colonnade.engine.stores.d1.rest import Rest, line_headers
@@ -106,6 +107,18 @@ class AsyncD1Store(AsyncStore):
     async def execute(self, plan: Plan) -> Any:
         """Run one plan."""
         return await self._http.run(self._asked.exchange(self._asked.spelled.steps_of(plan)))
+
+    async def batches(self, plan: Scan) -> AsyncIterator[pa.RecordBatch]:
+        """The rows of a scan; page by page where any order will do."""
+        spelled = self._asked.spelled
+        place = None if plan.complete_order else Place(spelled.page_of(plan))
+        if place is None:
+            for batch in (await self.execute(plan)).to_batches():
+                yield batch
+        while place is not None:
+            page, place = await self._http.run(self._asked.exchange(spelled.next_page(plan, place)))
+            for batch in page.to_batches():
+                yield batch
 
     async def close(self) -> None:
         """Let go of the connections."""

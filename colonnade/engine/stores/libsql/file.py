@@ -18,8 +18,9 @@ from colonnade.engine.abilities import Abilities
 from colonnade.engine.plan import Delete, Patch, Plan, Put, Scan, Summarize
 from colonnade.engine.relational import Statement
 from colonnade.engine.sqlite_served import setup
+from colonnade.engine.sqlite_served.batches import Batch, Result, Steps, at_once
 from colonnade.engine.sqlite_served.spelling import SERVED
-from colonnade.engine.sqlite_served.steps import STREAMED, Batch, Place, Result, Spelled, Steps, at_once
+from colonnade.engine.sqlite_served.steps import STREAMED, Place, Spelled
 from colonnade.engine.store import Store
 from colonnade.engine.stores.libsql import jsonb
 from colonnade.engine.stores.libsql.server import ABILITIES

@@ -16,7 +16,7 @@ import orjson
 
 from colonnade.engine.exchange import Exchange, Pause, Post, Reply, Unanswered
 from colonnade.engine.relational import Statement
-from colonnade.engine.sqlite_served.steps import Batch, Result, TooMuch
+from colonnade.engine.sqlite_served.batches import Batch, Result, TooMuch
 from colonnade.errors import ColonnadeError, Conflict, StoreError, StoreReadOnly
 
 BEGIN: Final = "BEGIN IMMEDIATE"

@@ -13,9 +13,10 @@ from colonnade.engine.abilities import Abilities
 from colonnade.engine.exchange import AwaitedHttp, BlockingHttp, Exchange, Line
 from colonnade.engine.plan import Plan, Scan
 from colonnade.engine.sqlite_served import setup
+from colonnade.engine.sqlite_served.batches import Batch, Result, Steps, carried
 from colonnade.engine.sqlite_served.spelling import SERVED, ServedRenderer
 from colonnade.engine.sqlite_served.steps import ABILITIES as SERVED_ABILITIES
-from colonnade.engine.sqlite_served.steps import STREAMED, Batch, Place, Result, Spelled, Steps, carried
+from colonnade.engine.sqlite_served.steps import STREAMED, Place, Spelled
 from colonnade.engine.sqlite_served.values import is_short, parts_of
 from colonnade.engine.store import AsyncStore, Store
 from colonnade.engine.stores.libsql import address
@@ -54,6 +55,10 @@ class Session(Store):
     def execute(self, plan: Plan) -> Any:
         """Run one plan."""
         return self._server.http.run(within(self._server.hrana, self._stream, _SPELLED.steps_of(plan)))
+
+    def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
+        """The rows of a scan, of the one moment of the transaction."""
+        yield from self.execute(plan).to_batches()
 
 
 class LibSQLServer(Store):
@@ -133,6 +138,18 @@ class AsyncLibSQLServer(AsyncStore):
     async def execute(self, plan: Plan) -> Any:
         """Run one plan."""
         return await self.http.run(carried(_SPELLED.steps_of(plan), self.hrana.send))
+
+    async def batches(self, plan: Scan) -> AsyncIterator[pa.RecordBatch]:
+        """The rows of a scan; page by page where any order will do."""
+        place = None if plan.complete_order else Place(STREAMED)
+        if place is None:
+            for batch in (await self.execute(plan)).to_batches():
+                yield batch
+        while place is not None:
+            steps = _SPELLED.next_page(plan, place)
+            page, place = await self.http.run(carried(steps, self.hrana.send))
+            for batch in page.to_batches():
+                yield batch
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncStore]:

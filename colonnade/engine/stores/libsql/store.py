@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, ClassVar
 
@@ -70,6 +70,10 @@ class AsyncLibSQLStore(AsyncStore):
     async def execute(self, plan: Plan) -> Any:
         """Run one plan."""
         return await self.db.execute(plan)
+
+    def batches(self, plan: Scan) -> AsyncIterator[pa.RecordBatch]:
+        """The rows of a scan, as a stream where their order allows it."""
+        return self.db.batches(plan)
 
     def transaction(self) -> AbstractAsyncContextManager[AsyncStore]:
         """A session whose plans are committed as one."""
