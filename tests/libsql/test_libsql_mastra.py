@@ -101,6 +101,20 @@ def test_opening_it_takes_nothing_away_and_twice_is_once(path: Path) -> None:
     other.close()
 
 
+def test_libsqls_own_client_opens_what_we_wrote(path: Path) -> None:
+    libsql = pytest.importorskip("libsql")
+    with colonnade.open(f"file:{path}") as store:
+        store.memory.update_thread(id="t1", title="Rows", metadata={})
+    other = libsql.connect(str(path))
+    assert other.execute("SELECT title FROM mastra_threads").fetchall() == [("Rows",)]
+    other.execute("UPDATE mastra_threads SET title = 'Columns again'")
+    other.commit()
+    other.close()
+    with colonnade.open(f"file:{path}") as store:
+        thread = store.memory.get_thread_by_id(thread_id="t1")
+        assert thread is not None and thread["title"] == "Columns again"
+
+
 def test_vectors_of_ours_and_of_mastra_live_beside_one_another(path: Path) -> None:
     with colonnade.open(f"file:{path}") as store:
         embedded = store.memory.embed_messages(embedder=lambda texts: [[1.0, 2.0] for _ in texts], thread_id="t1")
