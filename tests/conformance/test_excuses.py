@@ -22,6 +22,9 @@ ADDRESSES = {
     "{folder}/agent": {"sqlite", "embedded.columnar"},
     "clickhouse": {"clickhouse.store"},
     "lancedb:///{folder}/lance": {"lance.store"},
+    "file:{folder}/storage.db": {"libsql.store"},
+    "libsql": {"libsql.store"},
+    "d1": {"d1.store"},
 }
 
 
@@ -34,6 +37,10 @@ def test_excuses_and_abilities_agree(address: str, tmp_path: Path, request: pyte
     where = address.format(folder=tmp_path)
     if address == "clickhouse":
         where = request.getfixturevalue("clickhouse").address("excused")
+    if address == "libsql":
+        where = request.getfixturevalue("sqld").address()
+    if address == "d1":
+        where = request.getfixturevalue("workerd").address("excused_")
     with colonnade.open(where) as storage:
         homes = {storage.home_of(domain) for domain in DOMAINS}
         assert set().union(*map(_names, homes)) == ADDRESSES[address]

@@ -15,11 +15,12 @@ from colonnade.engine.composite import Storage
 from colonnade.engine.plan import TRUE, Order, Put, Scan
 from colonnade.engine.store import Store
 from colonnade.engine.stores.memory import MemoryStore
-from colonnade.schemas import SCORES, THREADS
+from colonnade.schemas import SCORES, STORED, THREADS
 from colonnade.testing.colours import Awaited
+from colonnade.testing.machine import clear
 from colonnade.testing.questions import QUESTIONS, Question, ask, load
 
-STORES = ("memory", "duckdb", "sqlite", "embedded", "sealed", "clickhouse", "lance")
+STORES = ("memory", "duckdb", "sqlite", "embedded", "sealed", "clickhouse", "lance", "libsql", "sqld", "d1")
 
 
 @pytest.fixture(scope="module", params=[f"{store}-{colour}" for store in STORES for colour in ("sync", "async")])
@@ -34,9 +35,14 @@ def loaded(
         "duckdb": f"duckdb:///{folder / 'store.duckdb'}",
         "sqlite": f"sqlite:///{folder / 'store.sqlite'}",
         "lance": f"lancedb:///{folder / 'agent'}",
+        "libsql": f"file:{folder / 'storage.db'}",
     }.get(store, str(folder / "agent"))
     if store == "clickhouse":
         address = request.getfixturevalue("clickhouse").address(f"questions_{colour}")
+    if store == "sqld":
+        address = request.getfixturevalue("sqld").address()
+    if store == "d1":
+        address = request.getfixturevalue("workerd").address(f"questions_{colour}_")
     with pytest.MonkeyPatch.context() as monkeypatch:
         storage = colonnade.open(address) if colour == "sync" else Awaited(colonnade.aopen(address))
         if store == "sealed":
@@ -48,6 +54,8 @@ def loaded(
         if store == "sealed":
             assert list((folder / "agent" / "segments").iterdir()), "nothing was sealed"
         yield storage
+        if store == "sqld":
+            clear(storage, STORED)
         storage.close()
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from colonnade.errors import InvalidInput, InvalidRows
+from colonnade.errors import InvalidInput, InvalidRows, StoreError
 
 NOON = datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -77,6 +77,10 @@ def test_strange_content_is_kept(storage: Any) -> None:
 
 def test_a_message_of_five_megabytes_is_kept(storage: Any) -> None:
     content = {"format": 2, "parts": [{"type": "text", "text": "columns ☃ " * 500_000}]}
+    if type(storage.stores[0]).__module__.endswith(("libsql.store", "d1.store")):  # take four and two at most
+        with pytest.raises((StoreError, InvalidInput), match=r"larger.* nothing was written"):
+            save(storage, message(content=content))
+        return
     save(storage, message(content=content))
 
     assert stored(storage, "m1")[0]["content"] == content

@@ -79,14 +79,14 @@ class _Turn:
         self._store = store
         self._connection = connection
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Store:
         connection, store = self._connection, self._store
         connection.turn.acquire()
         if store.closed and not connection.users:
             connection.turn.release()
             raise StoreClosed(f"{store.label} is closed; open it again with colonnade.open()")
         connection.users += 1
-        return Session(connection, store.label)
+        return store.session_on(connection)
 
     def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
         connection = self._connection
@@ -103,7 +103,7 @@ class _Transaction(_Turn):
 
     __slots__ = ()
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Store:
         session = super().__enter__()
         try:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -158,16 +158,28 @@ class SQLiteStore(Store):
         self._local = threading.local()
         self._open: WeakSet[_Connection] = WeakSet()  # a thread that ends takes its connection along
 
+    def session_on(self, connection: sqlite3.Connection) -> Store:
+        """What runs plans on a connection."""
+        return Session(connection, self.label)
+
+    def equip(self, connection: sqlite3.Connection) -> None:
+        """Give a connection the functions that statements call."""
+        connection.create_function("contains_alike", 2, _contains, deterministic=True)
+
+    def _address(self) -> tuple[str, bool]:
+        """What SQLite opens, and whether it is a URI."""
+        return (reading_address(self.path), True) if self._read_only else (str(self.path), False)
+
     def _connection(self) -> _Connection:
         if self.closed:
             raise StoreClosed(f"{self.label} is closed; open it again with colonnade.open()")
         connection: _Connection | None = getattr(self._local, "connection", None)
-        address = reading_address(self.path) if self._read_only else self.label
+        address, uri = self._address()
         if connection is None or self._local.address != address:
             with translated(self.label):
                 connection = sqlite3.connect(
                     address,
-                    uri=self._read_only,
+                    uri=uri,
                     isolation_level=None,
                     check_same_thread=False,
                     timeout=_BUSY / 1000,
@@ -175,7 +187,7 @@ class SQLiteStore(Store):
                 )
                 if not self._read_only:
                     _use_wal(connection)
-                connection.create_function("contains_alike", 2, _contains, deterministic=True)
+                self.equip(connection)
                 connection.execute(f"PRAGMA synchronous = {'FULL' if self._durability == 'power' else 'NORMAL'}")
             self._local.connection, self._local.address = connection, address
             self._open.add(connection)

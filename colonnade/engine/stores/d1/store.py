@@ -1,0 +1,132 @@
+"""``D1Store`` as the source documents construct it, in both colours."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, ClassVar
+
+import pyarrow as pa
+
+from colonnade.engine.abilities import Abilities
+from colonnade.engine.exchange import AwaitedHttp, BlockingHttp, Exchange, Line
+from colonnade.engine.plan import Plan, Scan
+from colonnade.engine.sqlite_served import setup
+from colonnade.engine.sqlite_served.batches import Steps, carried
+from colonnade.engine.sqlite_served.spelling import prefixed
+from colonnade.engine.sqlite_served.steps import ABILITIES, Place
+from colonnade.engine.store import AsyncStore, Store
+from colonnade.engine.stores.d1 import address
+from colonnade.engine.stores.d1.rest import Rest, line_headers
+from colonnade.engine.stores.d1.spelling import D1Spelled
+
+
+class _Asked:
+    """What both colours ask."""
+
+    def __init__(self, place: address.Place) -> None:
+        self.place = place
+        self.rest = Rest(place)
+        self.spelled = D1Spelled(prefixed(place.table_prefix))
+        self.line = Line(place.label, "d1", line_headers(place))
+
+    def exchange(self, steps: Steps[Any]) -> Exchange[Any]:
+        """Steps as requests."""
+        return carried(steps, self.rest.send)
+
+    def setup(self) -> Exchange[None]:
+        """Making what is missing."""
+        return self.exchange(setup.steps(self.place.label, self.spelled.dialect))
+
+
+class D1Store(Store):
+    """``D1Store(account_id=..., database_id=..., api_token=..., table_prefix="dev_")``, for any number of threads."""
+
+    abilities: ClassVar[Abilities] = ABILITIES
+
+    def __init__(
+        self,
+        account_id: str | None = None,
+        database_id: str | None = None,
+        api_token: str | None = None,
+        table_prefix: str = "",
+        api_url: str = address.API,
+    ) -> None:
+        """What is not given comes from the environment; ``api_url`` names a Worker that offers a binding."""
+        self._asked = _Asked(address.place(account_id, database_id, api_token, table_prefix, api_url))
+        self.place = self._asked.place
+        self.label = self.place.label
+        self._http = BlockingHttp(self._asked.line)
+
+    def init(self) -> None:
+        """Make the tables where they are missing."""
+        self._http.run(self._asked.setup())
+
+    def execute(self, plan: Plan) -> Any:
+        """Run one plan."""
+        return self._http.run(self._asked.exchange(self._asked.spelled.steps_of(plan)))
+
+    def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
+        """The rows of a scan; page by page where any order will do."""
+        if plan.complete_order:
+            yield from self.execute(plan).to_batches()
+            return
+        spelled = self._asked.spelled
+        place: Place | None = Place(spelled.page_of(plan))
+        while place is not None:
+            page, place = self._http.run(self._asked.exchange(spelled.next_page(plan, place)))
+            yield from page.to_batches()
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+
+class AsyncD1Store(AsyncStore):
+    """The same, natively async."""
+
+    abilities: ClassVar[Abilities] = ABILITIES
+
+    def __init__(
+        self,
+        account_id: str | None = None,
+        database_id: str | None = None,
+        api_token: str | None = None,
+        table_prefix: str = "",
+        api_url: str = address.API,
+    ) -> None:
+        """What is not given comes from the environment; ``api_url`` names a Worker that offers a binding."""
+        self._asked = _Asked(address.place(account_id, database_id, api_token, table_prefix, api_url))
+        self.place = self._asked.place
+        self.label = self.place.label
+        self._http = AwaitedHttp(self._asked.line)
+
+    async def init(self) -> None:
+        """Make the tables where they are missing."""
+        await self._http.run(self._asked.setup())
+
+    async def execute(self, plan: Plan) -> Any:
+        """Run one plan."""
+        return await self._http.run(self._asked.exchange(self._asked.spelled.steps_of(plan)))
+
+    async def batches(self, plan: Scan) -> AsyncIterator[pa.RecordBatch]:
+        """The rows of a scan; page by page where any order will do."""
+        spelled = self._asked.spelled
+        place = None if plan.complete_order else Place(spelled.page_of(plan))
+        if place is None:
+            for batch in (await self.execute(plan)).to_batches():
+                yield batch
+        while place is not None:
+            page, place = await self._http.run(self._asked.exchange(spelled.next_page(plan, place)))
+            for batch in page.to_batches():
+                yield batch
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._http.close()
+
+
+def store_at(url: str, *, awaited: bool) -> Store | AsyncStore:
+    """The store of an address, in the colour that is asked for."""
+    place = address.place_at(url)
+    given = (place.account_id, place.database_id, place.api_token, place.table_prefix, place.api_url)
+    return AsyncD1Store(*given) if awaited else D1Store(*given)
