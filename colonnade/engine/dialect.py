@@ -84,8 +84,8 @@ class Dialect:
     """How near ``{column}`` is to a bound ``{vector}``: their cosine, to nine digits."""
     dimensions: str = ""
     """How many dimensions ``{column}`` has."""
-    only_identifiers_indexed: bool = False
-    """Whether only look-ups by an identifier get an index, of that one column."""
+    indexes: bool = True
+    """Whether tables have a primary key and indexes. Where not, the store keeps keys unique and reads what it needs."""
     view: str = "CREATE VIEW IF NOT EXISTS"
     """How a view is made, over an older one where that can be said."""
     suffix: str = ""
@@ -165,7 +165,7 @@ DUCKDB: Final = Dialect(
     dimensions="len({column})",
     # Zone maps and the engine's own top-N serve newest-first by name, scope and type: an ART index is never used there,
     # and every checkpoint writes it anew.
-    only_identifiers_indexed=True,
+    indexes=False,  # ADR 024: of ART indexes, DuckDB 2.0 reads what was never written
     view="CREATE OR REPLACE VIEW",
     # Auto compression never picks zstd for texts of about 1 KB; it more than halves them.
     payload=" USING COMPRESSION zstd",

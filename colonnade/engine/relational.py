@@ -290,8 +290,8 @@ class Renderer:
         )
 
 
-def create_table(dialect: Dialect, table: Table, empty: Collection[str] = ()) -> str:
-    """DDL of a table: every column with its type and nullability, and the primary key.
+def create_table(dialect: Dialect, table: Table, empty: Collection[str] = (), besides: Sequence[str] = ()) -> str:
+    """DDL of a table: every column with its type and nullability, those ``besides`` as they are, and the primary key.
 
     What the dialect says of payloads is left out for columns that will be ``empty``.
     """
@@ -301,7 +301,9 @@ def create_table(dialect: Dialect, table: Table, empty: Collection[str] = ()) ->
         is_wide = column.payload and column.kind.name != "vector" and column.name not in empty
         wide = dialect.payload if is_wide else ""
         lines.append(f"  {dialect.ident(column.name)} {dialect.type_of(column)}{required}{wide}")
-    lines.append(f"  PRIMARY KEY ({', '.join(map(dialect.ident, table.key))})")
+    lines += [f"  {column}" for column in besides]
+    if dialect.indexes:
+        lines.append(f"  PRIMARY KEY ({', '.join(map(dialect.ident, table.key))})")
     return f"CREATE TABLE IF NOT EXISTS {dialect.table(table)} (\n" + ",\n".join(lines) + f"\n){dialect.suffix}"
 
 
@@ -314,11 +316,8 @@ def create_view(dialect: Dialect, table: Table) -> str:
 
 
 def create_indexes(dialect: Dialect, table: Table) -> list[str]:
-    """DDL of the indexes that the schema asks for, as far as the dialect's database gains from them."""
-    indexes = [(*index.columns, f"{index.newest} DESC") for index in table.facts.indexes]
-    if dialect.only_identifiers_indexed:
-        leads = dict.fromkeys(index.columns[0] for index in table.facts.indexes)
-        indexes = [(lead,) for lead in leads if table.columns[lead].identifier]
+    """DDL of the indexes that the schema asks for, where the dialect's database gains from them."""
+    indexes = [(*index.columns, f"{index.newest} DESC") for index in table.facts.indexes] if dialect.indexes else []
     statements = []
     for columns in indexes:
         name = "_".join([dialect.table_name(table), *(column.split()[0] for column in columns), "idx"]).lower()

@@ -1,7 +1,8 @@
 """One plain DuckDB file, for one process: ``duckdb:///agent.db``.
 
 Each plan runs on a cursor of its own thread. Writes of one process take turns, since DuckDB would otherwise let one of
-two that meet fail; what another connection of the same file did meanwhile shows as ``Conflict`` and is tried again.
+two that meet fail, and since no index keeps keys unique (ADR 024): whoever writes looks first, and nobody else writes
+in between.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar, Final, TypeVar
+from weakref import WeakValueDictionary
 
 import duckdb
 import pyarrow as pa
@@ -47,6 +49,8 @@ INCOMING: Final = "incoming"
 BATCH: Final = 65_536
 """Rows in a batch of a stream."""
 _STATEMENTS: Final = Statements(DUCKDB)
+_TURNS: Final[WeakValueDictionary[str, threading.RLock]] = WeakValueDictionary()
+_FINDING: Final = threading.Lock()
 
 
 class Session(Store):
@@ -150,9 +154,8 @@ class DuckDBStore(Store):
         self.label = "duckdb::memory:" if path is None else str(path)
         self.read_only = read_only
         self._root = duckdb_file.connect(path, read_only=read_only, memory_limit=memory_limit, threads=threads)
-        self._root.execute("SET lock_configuration = true")  # user SQL runs here
         self._local = threading.local()
-        self._writing = threading.RLock()
+        self._writing = _turns(path)
         self._closed = False
 
     def init(self) -> None:
@@ -239,6 +242,14 @@ class DuckDBStore(Store):
             )
         cursor = self._session().cursor.cursor()
         return DuckDBQuery(query, lambda _: cursor)
+
+
+def _turns(path: Path | None) -> threading.RLock:
+    """What writers of a file take turns by, however often this process has opened it: it keeps keys unique."""
+    if path is None:
+        return threading.RLock()
+    with _FINDING:
+        return _TURNS.setdefault(str(path.resolve()), threading.RLock())
 
 
 def _leads(plan: Put) -> list[str]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import Final
 
 import duckdb
 
 from colonnade.engine.dialect import DUCKDB
-from colonnade.engine.relational import create_indexes, create_table, create_view
+from colonnade.engine.relational import create_table, create_view
 from colonnade.errors import InvalidAddress, NotAStore, SchemaTooNew, StoreError, StoreLocked, StoreReadOnly
 from colonnade.schemas import READINGS, STORED, VERSION
 from colonnade.schemas.table import Table
 
 _VERSION_TABLE: Final = "colonnade_schema"
+_OPENING: Final = threading.Lock()
 
 
 def connect(
@@ -35,7 +37,10 @@ def connect(
         connection = duckdb.connect(":memory:" if path is None else str(path), read_only=read_only, config=config)
     except duckdb.Error as error:
         raise _explained(path, str(error)) from error
-    connection.execute("SET GLOBAL TimeZone = 'UTC'")  # not known before the connection has loaded icu
+    with _OPENING:  # what this process has open already is one database, and prepared
+        if connection.execute("SELECT NOT current_setting('lock_configuration')").fetchall() == [(True,)]:
+            connection.execute("SET GLOBAL TimeZone = 'UTC'")  # not known before the connection has loaded icu
+            connection.execute("SET lock_configuration = true")  # user SQL runs here
     return connection
 
 
@@ -66,7 +71,10 @@ def _explained(path: Path | None, message: str) -> StoreError:
 
 
 def migrate(connection: duckdb.DuckDBPyConnection, label: str, *, read_only: bool) -> None:
-    """Make the tables of a new file, or bring an older one to this version, in one transaction."""
+    """Make the tables of a new file, or bring an older one to this version, in one transaction.
+
+    Files of before ADR 024 keep their indexes.
+    """
     tables = {row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
     found = _version(connection) if _VERSION_TABLE in tables else None
     if found is not None and found > VERSION:
@@ -83,8 +91,6 @@ def migrate(connection: duckdb.DuckDBPyConnection, label: str, *, read_only: boo
         for table in STORED:
             connection.execute(create_table(DUCKDB, table))
             _add_columns(connection, table)
-            for statement in create_indexes(DUCKDB, table):
-                connection.execute(statement)
         for reading in READINGS:
             connection.execute(create_view(DUCKDB, reading))
         connection.execute(f"CREATE TABLE IF NOT EXISTS {_VERSION_TABLE} (version INTEGER NOT NULL)")

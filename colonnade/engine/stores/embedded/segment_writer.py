@@ -123,10 +123,9 @@ class SegmentWriter:
         self._connection.execute(f"ATTACH '{quoted(self._unfinished)}' AS segment ({options})")
         self._connection.execute("BEGIN TRANSACTION")
         for table in TABLES.values():
-            ddl = create_table(DUCKDB, table, self._empty.get(table.name, ()))
-            ddl = ddl.replace(f'"{table.name}" (', f'segment."{table.name}" (', 1)
-            key = ", ".join(map(DUCKDB.ident, table.key))
-            self._connection.execute(ddl.replace(f"PRIMARY KEY ({key})", f"{VERSION_COLUMN} BIGINT NOT NULL"))
+            besides = [f"{VERSION_COLUMN} BIGINT NOT NULL"]
+            ddl = create_table(DUCKDB, table, self._empty.get(table.name, ()), besides)
+            self._connection.execute(ddl.replace(f'"{table.name}" (', f'segment."{table.name}" (', 1))
 
     def insert(self, table: Table, rows: pa.Table) -> None:
         """Add rows in their order."""
