@@ -194,6 +194,7 @@ def storage(
         yield opened
         clear(opened, STORED)
         opened.close()
+        return
     if store == "postgres":
         database: postgres_server.Server = request.getfixturevalue("postgres")
         opened = _opened(database.address("tested"), colour)
