@@ -80,9 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--quick", action="store_true", help="smaller and once, without peers and stores: about a minute"
     )
-    parser.add_argument(
-        "--stores", type=_stores, default=(), help="which ones to compare: lance,clickhouse; all of them"
-    )
+    parser.add_argument("--stores", type=_stores, default=(), help="which ones to compare: lance,postgres; all of them")
     parser.add_argument("--no-peers", dest="peers", action="store_false", help="leave out Phoenix and MLflow")
     parser.add_argument("--anew", action="store_true", help="make what is in the cache anew")
     parser.add_argument("--keep", action="store_true", help="ask stores in the cache that another version made")

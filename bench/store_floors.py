@@ -177,3 +177,55 @@ class PlainClickHouse:
             "quantileExactInclusive(0.95)(outputTokens) AS p95, sum(cost) AS cost "
             "FROM spans GROUP BY name, hour ORDER BY name, hour"
         )
+
+
+class PlainPostgres:
+    """A table with the same indexes, in a schema of its own beside that of the store, asked by psycopg."""
+
+    schema = "plain"
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    @cached_property
+    def _connection(self) -> Any:
+        import psycopg
+
+        return psycopg.connect(self._address, autocommit=True, options="-c timezone=UTC -c jit=off")
+
+    def fill(self, rows: pa.Table) -> None:
+        """One COPY, then the indexes."""
+        from colonnade.engine.stores.postgres import bulk
+        from colonnade.engine.stores.postgres.layout import type_of
+
+        columns = ", ".join(f'"{name}" {type_of(SPANS, name)}' for name in SPANS.columns)
+        self._connection.execute(f"CREATE SCHEMA {self.schema}; CREATE TABLE {self.schema}.spans ({columns})")
+        with self._connection.cursor().copy(f"COPY {self.schema}.spans FROM STDIN (FORMAT csv)") as copy:
+            for piece in bulk.csv(rows):
+                copy.write(piece)
+        for name in floors.INDEXED:
+            self._connection.execute(f'CREATE INDEX ON {self.schema}.spans ("{name}", "startedAt" DESC)')
+        self._connection.execute(f'CREATE INDEX ON {self.schema}.spans ("startedAt" DESC)')
+        self._connection.execute(f"VACUUM ANALYZE {self.schema}.spans")
+
+    def _ask(self, sql: str, *values: str | None) -> pa.Table:
+        found = self._connection.execute(sql.replace("FROM spans", f"FROM {self.schema}.spans"), values, binary=True)
+        names = [column.name for column in found.description]
+        return pa.table([pa.array(values) for values in zip(*found.fetchall(), strict=True)], names)
+
+    def latest(self, column: str, value: str | None) -> pa.Table:
+        """From the end of an index."""
+        where = f'"{column}" IS NULL' if value is None else f'"{column}" = %s'
+        return self._ask(f"SELECT {LIGHT} FROM spans WHERE {where} {LATEST}", *([] if value is None else [value]))
+
+    def trace(self, trace: str) -> pa.Table:
+        """By its index."""
+        return self._ask('SELECT * FROM spans WHERE "traceId" = %s ORDER BY "startedAt", "spanId"', trace)
+
+    def hourly(self) -> pa.Table:
+        """In one statement."""
+        return self._ask(
+            "SELECT name, date_trunc('hour', \"startedAt\") AS hour, count(*) AS calls, "
+            'percentile_cont(0.95) WITHIN GROUP (ORDER BY "outputTokens") AS p95, sum(cost) AS cost '
+            "FROM spans GROUP BY 1, 2 ORDER BY 1, 2"
+        )

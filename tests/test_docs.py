@@ -76,6 +76,12 @@ def test_examples_do_what_they_say(
         text = text.replace("d1://ACCOUNT_ID/DATABASE_ID?table_prefix=dev_", server.address("docs_"))
         text = text.replace("https://colonnade-d1.example.workers.dev", server.url)
         monkeypatch.setenv("CLOUDFLARE_API_TOKEN", d1_server.TOKEN)
+    if "postgresql://user:password@localhost:5432/mydb" in text:
+        database = request.getfixturevalue("postgres")
+        database.command("CREATE DATABASE mydb", "CREATE ROLE documented SUPERUSER LOGIN PASSWORD 'password'")
+        text = text.replace("localhost:5432", f"127.0.0.1:{database.port}").replace("//user:", "//documented:")
+        text = text.replace('host="localhost"', 'host="127.0.0.1"').replace("port=5432", f"port={database.port}")
+        text = text.replace('user="user"', 'user="documented"')
     shared = Path(os.environ.get("COLONNADE_SHARED", ROOT.parent / "shared"))
     names: dict[str, object] = {"__name__": "__main__"}
     for language, example in FENCE.findall(text):

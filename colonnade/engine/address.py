@@ -144,6 +144,8 @@ def store_at(address: str, *, durability: Durability | None = None, awaited: boo
         from colonnade.engine.stores.d1.store import store_at as d1_at
 
         return d1_at(address, awaited=awaited)
+    if scheme in ("postgresql", "postgres"):
+        return _postgres(address, given, awaited=awaited)
     if scheme.partition("+")[0] == "lancedb":
         if given:
             raise InvalidAddress("lancedb:// stores do not have the choice of durability")
@@ -162,7 +164,7 @@ def store_at(address: str, *, durability: Durability | None = None, awaited: boo
 
 _FORMS: Final = (
     "open a folder (agent), a path that ends in .db or .duckdb, duckdb:///path, clickhouse://host/db, "
-    "libsql://host, file:storage.db, d1://account/database, or :memory:"
+    "postgresql://host/db, libsql://host, file:storage.db, d1://account/database, or :memory:"
 )
 
 
@@ -219,6 +221,14 @@ def _clickhouse(address: str, given: Mapping[str, str], *, awaited: bool) -> Any
     options = _options("clickhouse://", query, OPTIONS, given)
     place = place_at(where, secure=scheme == "clickhouses", options=options)
     return AsyncClickHouseStore(place) if awaited else ClickHouseStore(place)
+
+
+def _postgres(address: str, given: Mapping[str, str], *, awaited: bool) -> AnyStore:
+    if given:
+        raise InvalidAddress("postgresql:// stores do not have the choice of durability: the server has it")
+    from colonnade.engine.stores.postgres.store import AsyncPostgresStore, PostgresStore
+
+    return AsyncPostgresStore(address) if awaited else PostgresStore(address)
 
 
 def _options(store: str, query: str, known: Options, given: Mapping[str, str]) -> dict[str, Any]:

@@ -72,9 +72,14 @@ def pattern(text: str) -> str:
     return "".join(_alike(letter) for letter in text)
 
 
+def alike(letter: str) -> tuple[str, ...]:
+    """All letters that are alike, itself among them, by code point."""
+    return tuple(sorted({letter, *_by_lower_case().get(_lower(letter), ())}))
+
+
 @cache
 def _alike(letter: str) -> str:
-    same = sorted({letter, *_by_lower_case().get(_lower(letter), ())})
+    same = alike(letter)
     spelled = [each if each.isascii() and each.isalnum() else f"\\x{{{ord(each):x}}}" for each in same]
     return spelled[0] if len(same) == 1 else f"[{''.join(spelled)}]"
 

@@ -124,6 +124,7 @@ EXCUSES: Final[Mapping[str, Mapping[str, Excuse]]] = {
             "never", "Nothing is changed in place: an update is a later copy, which is what scan and put make of it."
         ),
     },
+    "postgres.store": {"compare_and_set": _WITHIN, "search": _NO_INDEX},
     "embedded.columnar": {
         "transactions": Excuse(
             "notimpl", "Each write is one frame of a log; frames of several are not joined, so it compares and sets."

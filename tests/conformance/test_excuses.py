@@ -25,6 +25,7 @@ ADDRESSES = {
     "file:{folder}/storage.db": {"libsql.store"},
     "libsql": {"libsql.store"},
     "d1": {"d1.store"},
+    "postgres": {"postgres.store"},
 }
 
 
@@ -35,8 +36,8 @@ def _names(store: Any) -> set[str]:
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_excuses_and_abilities_agree(address: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     where = address.format(folder=tmp_path)
-    if address == "clickhouse":
-        where = request.getfixturevalue("clickhouse").address("excused")
+    if address in ("clickhouse", "postgres"):
+        where = request.getfixturevalue(address).address("excused")
     if address == "libsql":
         where = request.getfixturevalue("sqld").address()
     if address == "d1":

@@ -18,10 +18,10 @@ ROUNDS = 5
 RUN: dict[str, Any] = {"workflow_name": "weather", "run_id": "r1"}
 
 
-@pytest.fixture(params=["memory", "duckdb", "clickhouse"])
+@pytest.fixture(params=["memory", "duckdb", "clickhouse", "postgres"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "clickhouse":
-        server: Server = request.getfixturevalue("clickhouse")
+    if request.param in ("clickhouse", "postgres"):
+        server: Server = request.getfixturevalue(request.param)
         return server.address(f"at_once_{uuid4().hex}")
     return ":memory:" if request.param == "memory" else str(tmp_path / "store.duckdb")
 

