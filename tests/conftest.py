@@ -107,11 +107,12 @@ STORES = ("memory-sync", "memory-async", "duckdb-sync", "duckdb-async", "embedde
 SLOWER = ("lance-sync", "clickhouse-async", "libsql-async", "d1-async", "postgres-async")
 """What every domain example also runs on, but no property: each change takes some milliseconds."""
 
-SEALED = ("sealed-sync", "clickhouse-sync", "d1-sync", "postgres-sync")
+SEALED = ("sealed-sync", "clickhouse-sync", "postgres-sync")
+"""What modules about what accumulates also run on: an embedded folder where every write is sealed, and servers in their
+other colour. (D1 answers a hundredth of a second later than others; its own tests are blocking.)"""
 
 ACCUMULATING = ("observability", "scores", "evals", "lookups", "usage", "aggregates", "results", "bad_input")
-"""Modules about what accumulates. They also run on ``sealed``, an embedded folder where every write is sealed, and on
-the servers in their other colour."""
+"""Modules about what accumulates."""
 
 
 @pytest.fixture(scope="session")

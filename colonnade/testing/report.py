@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from re import sub
 from tempfile import gettempdir
 from textwrap import wrap
 from traceback import format_exception_only
 from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import urlsplit, urlunsplit
 
 from colonnade.engine.abilities import Abilities
 from colonnade.engine.address import store_at
@@ -101,7 +103,7 @@ def conform(url: str, *, examples: int = 200, progress: Callable[[str], None] | 
     except ImportError:
         raise MissingExtra("the conformance machine", "testing") from None
     with _opened(url) as storage:
-        _refuse_rows(storage, url)
+        _refuse_rows(storage, _said(url))
         trial = _Trial(progress or (lambda name: None))
         try:
             homes = _homes(storage)
@@ -114,7 +116,7 @@ def conform(url: str, *, examples: int = 200, progress: Callable[[str], None] | 
                     trial.attempt(question.caption, partial(ask, storage, question))
         finally:
             trial.attempt("everything is deleted again", partial(_empty, storage))
-    return Report(url, tuple(trial.rows))
+    return Report(_said(url), tuple(trial.rows))
 
 
 class _Trial:
@@ -187,6 +189,14 @@ def _settings(examples: int) -> settings:
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
+
+
+def _said(url: str) -> str:
+    """An address without what may be secret: a password, and what follows the question mark."""
+    parts = urlsplit(url)
+    if not parts.scheme or "://" not in url:
+        return url
+    return urlunsplit(parts._replace(netloc=sub(r":[^@:]*@", "@", parts.netloc), query=""))
 
 
 @contextmanager

@@ -301,3 +301,16 @@ def test_every_name_of_the_kit_is_there() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = kit.nothing
     assert kit.conform is conform
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("plain://ada:s3cret@there/db?auth_token=t0ken", "plain://ada@there/db"),
+        ("plain://there", "plain://there"),
+        ("agent", "agent"),
+        (":memory:", ":memory:"),
+    ],
+)
+def test_no_secret_of_an_address_is_said(address: str, said: str) -> None:
+    assert report_module._said(address) == said
