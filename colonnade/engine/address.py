@@ -146,6 +146,8 @@ def store_at(address: str, *, durability: Durability | None = None, awaited: boo
         return d1_at(address, awaited=awaited)
     if scheme in ("postgresql", "postgres"):
         return _postgres(address, given, awaited=awaited)
+    if scheme == "upstash":
+        return _upstash(address, given, awaited=awaited)
     if scheme.partition("+")[0] == "lancedb":
         if given:
             raise InvalidAddress("lancedb:// stores do not have the choice of durability")
@@ -164,7 +166,8 @@ def store_at(address: str, *, durability: Durability | None = None, awaited: boo
 
 _FORMS: Final = (
     "open a folder (agent), a path that ends in .db or .duckdb, duckdb:///path, clickhouse://host/db, "
-    "postgresql://host/db, libsql://host, file:storage.db, d1://account/database, or :memory:"
+    "postgresql://host/db, libsql://host, file:storage.db, d1://account/database, upstash://host, "
+    "or :memory:"
 )
 
 
@@ -229,6 +232,15 @@ def _postgres(address: str, given: Mapping[str, str], *, awaited: bool) -> AnySt
     from colonnade.engine.stores.postgres.store import AsyncPostgresStore, PostgresStore
 
     return AsyncPostgresStore(address) if awaited else PostgresStore(address)
+
+
+def _upstash(address: str, given: Mapping[str, str], *, awaited: bool) -> AnyStore:
+    from colonnade.engine.stores.upstash.address import OPTIONS, place_at
+    from colonnade.engine.stores.upstash.store import AsyncUpstashStore, UpstashStore
+
+    where, _, query = address.partition("?")
+    place = place_at(where, _options("upstash://", query, OPTIONS, given))
+    return AsyncUpstashStore.at(place) if awaited else UpstashStore.at(place)
 
 
 def _options(store: str, query: str, known: Options, given: Mapping[str, str]) -> dict[str, Any]:

@@ -85,6 +85,13 @@ class Composition:
             home = self._homes[domain] = store.home(domain) if isinstance(store, Store) else store
         return home
 
+    def stats(self) -> dict[str, int]:
+        """What stores have counted since they were opened, added up: ``{requests, commands}`` on Upstash."""
+        total: dict[str, int] = {}
+        for name, value in (each for store in self.stores for each in store.stats().items()):
+            total[name] = total.get(name, 0) + value
+        return total
+
     def _domain(self, name: str) -> Any:
         self.store_of(name)
         if name not in self._domains:

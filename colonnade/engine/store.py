@@ -48,6 +48,10 @@ class Store:
         """Do now what is otherwise done in the background, and say what; ``None`` where there is nothing to do."""
         return None
 
+    def stats(self) -> dict[str, int]:
+        """What it has counted since it was opened, such as requests that are paid for; nothing where it counts none."""
+        return {}
+
     def prune(
         self, retention: Retention, domains: Collection[str], *, dry_run: bool, progress: Progress
     ) -> Pruned | None:
@@ -146,6 +150,10 @@ class AsyncStore:
 
     async def close(self) -> None:
         """Release the store."""
+
+    def stats(self) -> dict[str, int]:
+        """What it has counted since it was opened; nothing where it counts none."""
+        return {}
 
     async def execute(self, plan: Plan) -> Any:
         """Run one native plan."""

@@ -125,6 +125,19 @@ EXCUSES: Final[Mapping[str, Mapping[str, Excuse]]] = {
         ),
     },
     "postgres.store": {"compare_and_set": _WITHIN, "search": _NO_INDEX},
+    "upstash.store": {
+        "transactions": Excuse(
+            "never",
+            "MULTI cannot read and then decide: what compares and sets is one script, which nothing interrupts.",
+        ),
+        "semijoin": Excuse("notimpl", "The inner scan is answered first and its values become a one-of."),
+        "nearest": _NO_VECTORS,
+        "search": _NO_INDEX,
+        **_same(
+            Excuse("never", "Redis sums nothing up: rows are read page by page and folded in Arrow."),
+            *("sum", "min", "max", "mean", "p50", "p95", "p99"),
+        ),
+    },
     "embedded.columnar": {
         "transactions": Excuse(
             "notimpl", "Each write is one frame of a log; frames of several are not joined, so it compares and sets."

@@ -20,7 +20,20 @@ from colonnade.testing.colours import Awaited
 from colonnade.testing.machine import clear
 from colonnade.testing.questions import QUESTIONS, Question, ask, load
 
-STORES = ("memory", "duckdb", "sqlite", "embedded", "sealed", "clickhouse", "lance", "libsql", "sqld", "d1", "postgres")
+STORES = (
+    "memory",
+    "duckdb",
+    "sqlite",
+    "embedded",
+    "sealed",
+    "clickhouse",
+    "lance",
+    "libsql",
+    "sqld",
+    "d1",
+    "postgres",
+    "upstash",
+)
 
 
 @pytest.fixture(scope="module", params=[f"{store}-{colour}" for store in STORES for colour in ("sync", "async")])
@@ -37,8 +50,8 @@ def loaded(
         "lance": f"lancedb:///{folder / 'agent'}",
         "libsql": f"file:{folder / 'storage.db'}",
     }.get(store, str(folder / "agent"))
-    if store == "clickhouse":
-        address = request.getfixturevalue("clickhouse").address(f"questions_{colour}")
+    if store in ("clickhouse", "upstash"):
+        address = request.getfixturevalue(store).address(f"questions_{colour}")
     if store == "sqld":
         address = request.getfixturevalue("sqld").address()
     if store == "d1":

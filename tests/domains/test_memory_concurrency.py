@@ -13,17 +13,16 @@ import pytest
 
 import colonnade
 from colonnade.errors import AlreadyExists
-from tests.servers.clickhouse import Server
 
 WORKERS = 6
 ROUNDS = 4
 
 
-@pytest.fixture(params=["memory", "duckdb", "clickhouse", "postgres"])
+@pytest.fixture(params=["memory", "duckdb", "clickhouse", "postgres", "upstash"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param in ("clickhouse", "postgres"):
-        server: Server = request.getfixturevalue(request.param)
-        return server.address(f"at_once_{uuid4().hex}")
+    if request.param in ("clickhouse", "postgres", "upstash"):
+        server = request.getfixturevalue(request.param)
+        return str(server.address(f"at_once_{uuid4().hex}"))
     return ":memory:" if request.param == "memory" else str(tmp_path / "store.duckdb")
 
 

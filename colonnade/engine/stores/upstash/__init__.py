@@ -1,0 +1,1 @@
+"""Upstash: Redis over HTTP, paid by the command."""
