@@ -87,7 +87,7 @@ def _body(report: Report) -> Html:
             facts,
             _tiles(report),
             charts(report),
-            _section("Traces in which something failed", failing(report.failing)),
+            _section("Traces with failed steps", failing(report.failing)),
             _section("Slowest traces", slowest(report.slowest)),
             _section("Tools", tools(report.tools)),
             _section("Models", models(report.models)),
@@ -117,7 +117,7 @@ def _tiles(report: Report) -> Html:
     tiles = [
         _tile("Traces", number(now["traces"]), _change(now["traces"], before["traces"]), running),
         _tile(
-            "Failed",
+            "Failed traces",
             percent(rate),
             number(now["failed"]) if now["failed"] else "",
             _points(rate, rate_before),
