@@ -2,7 +2,7 @@
 # ARGS goes on to the command: make test ARGS="-k plan", make demo ARGS=--help
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench pictures clean .venv
+.PHONY: help demo test check bench docs pictures clean .venv
 
 BIN := .venv/bin
 ARGS ?=
@@ -38,6 +38,9 @@ check: .venv  ## lint, formatting, types, import directions: half a minute
 
 bench: .venv  ## measure, beside floors and peers: some fifteen minutes; ARGS=--quick takes one, ARGS=stores five
 	@$(BIN)/python -m bench $(ARGS)
+
+docs: .venv  ## run the notebooks, and make pages of them and of the docs in build/docs: a minute
+	@$(BIN)/python -m docs.pages
 
 pictures: .venv  ## make the pictures of the documentation anew; needs chromium
 	@$(BIN)/python -m docs.pictures
