@@ -29,7 +29,7 @@ STYLE: Final = (
     report_charts.STYLE
     + report_tables.STYLE
     + """
-.colonnade .cn-tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 10px;
+.colonnade .cn-tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(128px, 1fr)); gap: 10px;
   margin: 14px 0 4px; }
 .colonnade .cn-tile { background: var(--cn-wash); border-radius: 8px; padding: 10px 14px 11px; }
 .colonnade .cn-tile dt { color: var(--cn-soft); font-size: 12px; } .colonnade .cn-tile dd { margin: 0; }
