@@ -41,7 +41,9 @@ def failing(traces: pa.Table) -> Html:
         )
         for row in traces.to_pylist()
     ]
-    return _table("Traces with failed steps", {**headings, "first failure": _NAME, "error": _SAID}, rows, "Nothing failed.")
+    return _table(
+        "Traces with failed steps", {**headings, "first failure": _NAME, "error": _SAID}, rows, "Nothing failed."
+    )
 
 
 def slowest(traces: pa.Table) -> Html:

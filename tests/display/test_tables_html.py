@@ -125,7 +125,9 @@ def test_a_difference_of_moments_is_told_in_days_and_seconds() -> None:
     assert [cell.plain for cell in cells] == ["2.09116 s", "1 months 2 d", "0 s", "null"]
 
 
-@pytest.mark.parametrize(("role", "words", "folded"), [("system", 400, True), ("system", 4, False), ("user", 400, False)])
+@pytest.mark.parametrize(
+    ("role", "words", "folded"), [("system", 400, True), ("system", 4, False), ("user", 400, False)]
+)
 def test_long_instructions_are_folded_and_nothing_else(role: str, words: int, folded: bool) -> None:
     html = str(one_message(Message(role, (Part("text", "be polite " * words),)), 20_000))
     assert ("<details" in html) is folded and html.count("be polite") == words
