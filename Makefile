@@ -2,7 +2,7 @@
 # ARGS goes on to the command: make test ARGS="-k plan", make demo ARGS=--help
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench pictures clean .venv
+.PHONY: help demo test check bench docs pictures clean .venv
 
 BIN := .venv/bin
 ARGS ?=
@@ -13,7 +13,7 @@ PYTHON ?= $(shell for each in python3.11 python3 python; do \
 	"$$each" -c '$(NEW_ENOUGH)' >/dev/null 2>&1 && { echo "$$each"; break; }; done)
 
 help:  ## show this list
-	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-14s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-16s%s\n", $$1, $$2 }'
 
 demo: .venv  ## see it work: a few seconds
 	@$(BIN)/colonnade demo $(ARGS)
@@ -38,6 +38,9 @@ check: .venv  ## lint, formatting, types, import directions: half a minute
 
 bench: .venv  ## measure, beside floors and peers: some fifteen minutes; ARGS=--quick takes one, ARGS=stores five
 	@$(BIN)/python -m bench $(ARGS)
+
+docs: .venv  ## run the notebooks, and make pages of them and of the docs in build/docs: a minute
+	@$(BIN)/python -m docs.pages
 
 pictures: .venv  ## make the pictures of the documentation anew; needs chromium
 	@$(BIN)/python -m docs.pictures

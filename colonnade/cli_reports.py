@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -25,73 +26,85 @@ Format = Annotated[
 ]
 
 
-def usage(
-    store: Store,
-    /,
-    *,
-    by: By = "model",
-    every: Every = None,
-    span_type: SpanType = None,
-    since: Since = None,
-    until: Until = None,
-    format: Format = "table",
-    pager: Pager = True,
-) -> None:
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Asked:
+    """What all of these commands take: of which time, and in which form."""
+
+    since: Since = None
+    until: Until = None
+    format: Format = "table"
+    pager: Pager = True
+
+    def window(self) -> dict[str, Any]:
+        """The time, as questions take it."""
+        return {"since": when(self.since), "until": when(self.until)}
+
+    def give(self, found: pa.Table, *, nothing: str, most: int | None = None) -> None:
+        """Print an answer; ``nothing`` is said where it is empty."""
+        if most is not None and most < 1:
+            raise InvalidInput(f"limit must be a whole number >= 1, not {most}")
+        match self.format:
+            case "table":
+                from colonnade.display.terminal import figures_table
+
+                show(figures_table(found, nothing=nothing, most=most), pager=self.pager)
+            case "json":
+                from colonnade.schemas.payloads import to_json
+
+                for row in found.slice(0, most).to_pylist():
+                    print(to_json(row))
+            case _:
+                import pyarrow.csv
+
+                sys.stdout.flush()
+                pyarrow.csv.write_csv(found.slice(0, most), sys.stdout.buffer)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class OfSpans(Asked):
+    """What commands about spans take besides."""
+
+    every: Every = None
+    span_type: SpanType = None
+
+    def spans(self, by: str) -> dict[str, Any]:
+        """Which spans, grouped by what, as questions take it."""
+        return {
+            "by": None if by == "none" else by,
+            "every": self.every,
+            "span_type": self.span_type,
+            **self.window(),
+        }
+
+
+def usage(store: Store, /, *, by: By = "model", asked: OfSpans = OfSpans()) -> None:
     """Sum up what was used: calls, tokens, cost and latency, by model or anything else, and over time."""
     with reading(store) as opened:
-        found = opened.queries.usage(
-            by=_column(by), every=every, span_type=span_type, since=when(since), until=when(until)
-        )
-    _give(found, format, nothing="Nothing was used: no span has such a value.", pager=pager)
+        found = opened.queries.usage(**asked.spans(by))
+    asked.give(found, nothing="Nothing was used: no span has such a value.")
 
 
-def latency(
-    store: Store,
-    /,
-    *,
-    by: By = "name",
-    every: Every = None,
-    span_type: SpanType = None,
-    since: Since = None,
-    until: Until = None,
-    format: Format = "table",
-    pager: Pager = True,
-) -> None:
+def latency(store: Store, /, *, by: By = "name", asked: OfSpans = OfSpans()) -> None:
     """Sum up how long spans took: mean, 50th, 95th and 99th percentile, by name or anything else, and over time."""
     with reading(store) as opened:
-        found = opened.queries.latency(
-            by=_column(by), every=every, span_type=span_type, since=when(since), until=when(until)
-        )
-    _give(found, format, nothing="There are no such spans.", pager=pager)
+        found = opened.queries.latency(**asked.spans(by))
+    asked.give(found, nothing="There are no such spans.")
 
 
-def errors(
-    store: Store,
-    /,
-    *,
-    by: By = "name",
-    every: Every = None,
-    span_type: SpanType = None,
-    since: Since = None,
-    until: Until = None,
-    format: Format = "table",
-    pager: Pager = True,
-) -> None:
+def errors(store: Store, /, *, by: By = "name", asked: OfSpans = OfSpans()) -> None:
     """Sum up how often spans fail, by name or anything else, and over time."""
     with reading(store) as opened:
-        found = opened.queries.errors(
-            by=_column(by), every=every, span_type=span_type, since=when(since), until=when(until)
-        )
-    _give(found, format, nothing="There are no such spans.", pager=pager)
+        found = opened.queries.errors(**asked.spans(by))
+    asked.give(found, nothing="There are no such spans.")
 
 
-def tools(
-    store: Store, /, *, since: Since = None, until: Until = None, format: Format = "table", pager: Pager = True
-) -> None:
+def tools(store: Store, /, *, asked: Asked = Asked()) -> None:
     """Sum up tools: how often they were called and failed, what went wrong most often, and where last."""
     with reading(store) as opened:
-        found = opened.queries.tools(since=when(since), until=when(until))
-    _give(found, format, nothing="No tool was called.", pager=pager)
+        found = opened.queries.tools(**asked.window())
+    asked.give(found, nothing="No tool was called.")
 
 
 def threads(
@@ -101,18 +114,13 @@ def threads(
     by: Annotated[
         Literal["thread", "resource"], Parameter(help="Threads, or the resources that they are of.")
     ] = "thread",
-    since: Since = None,
-    until: Until = None,
     limit: Limit = 50,
-    format: Format = "table",
-    pager: Pager = True,
+    asked: Asked = Asked(),
 ) -> None:
     """Sum up threads, last active first: messages, calls of models, tokens, cost."""
     with reading(store) as opened:
-        found = opened.queries.threads(
-            by="threadId" if by == "thread" else "resourceId", since=when(since), until=when(until)
-        )
-    _give(found, format, nothing="There are no threads.", pager=pager, most=limit)
+        found = opened.queries.threads(by="threadId" if by == "thread" else "resourceId", **asked.window())
+    asked.give(found, nothing="There are no threads.", most=limit)
 
 
 def slow(
@@ -120,32 +128,20 @@ def slow(
     /,
     *,
     name: Annotated[str | None, Parameter(help="Only traces whose root span is called so.")] = None,
-    since: Since = None,
-    until: Until = None,
     limit: Limit = 20,
-    format: Format = "table",
-    pager: Pager = True,
+    asked: Asked = Asked(),
 ) -> None:
     """List the slowest traces."""
     with reading(store) as opened:
-        found = opened.queries.slowest(name=name, since=when(since), until=when(until), limit=limit)
-    _give(found, format, nothing="No trace has ended.", pager=pager)
+        found = opened.queries.slowest(name=name, limit=limit, **asked.window())
+    asked.give(found, nothing="No trace has ended.")
 
 
-def failing(
-    store: Store,
-    /,
-    *,
-    since: Since = None,
-    until: Until = None,
-    limit: Limit = 20,
-    format: Format = "table",
-    pager: Pager = True,
-) -> None:
+def failing(store: Store, /, *, limit: Limit = 20, asked: Asked = Asked()) -> None:
     """List the latest traces in which something failed, with what went wrong first."""
     with reading(store) as opened:
-        found = opened.queries.failing(since=when(since), until=when(until), limit=limit)
-    _give(found, format, nothing="Nothing failed.", pager=pager)
+        found = opened.queries.failing(limit=limit, **asked.window())
+    asked.give(found, nothing="Nothing failed.")
 
 
 def profile(
@@ -154,39 +150,12 @@ def profile(
     *,
     by: Annotated[str, Parameter(help="A text column of spans: name, spanType, model ...")] = "name",
     trace: Annotated[str | None, Parameter(help="Only this trace.")] = None,
-    since: Since = None,
-    until: Until = None,
-    format: Format = "table",
-    pager: Pager = True,
+    asked: Asked = Asked(),
 ) -> None:
     """Sum up where time went: how long spans took, and how long while none of their children did."""
     with reading(store) as opened:
-        found = opened.queries.profile(by=by, trace_id=trace, since=when(since), until=when(until))
-    _give(found, format, nothing="There are no such spans.", pager=pager)
-
-
-def _column(by: str) -> str | None:
-    return None if by == "none" else by
-
-
-def _give(found: pa.Table, format: str, *, nothing: str, pager: bool, most: int | None = None) -> None:
-    if most is not None and most < 1:
-        raise InvalidInput(f"limit must be a whole number >= 1, not {most}")
-    match format:
-        case "table":
-            from colonnade.display.terminal import figures_table
-
-            show(figures_table(found, nothing=nothing, most=most), pager=pager)
-        case "json":
-            from colonnade.schemas.payloads import to_json
-
-            for row in found.slice(0, most).to_pylist():
-                print(to_json(row))
-        case _:
-            import pyarrow.csv
-
-            sys.stdout.flush()
-            pyarrow.csv.write_csv(found.slice(0, most), sys.stdout.buffer)
+        found = opened.queries.profile(by=by, trace_id=trace, **asked.window())
+    asked.give(found, nothing="There are no such spans.")
 
 
 def report(

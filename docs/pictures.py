@@ -22,6 +22,9 @@ THEMES = {"light": False, "dark": True}
 # The trace of the demo in which most went wrong, and the thread with most messages.
 FAILED = "select traceId from spans group by 1 order by count(error) desc, count(*) desc, min(startedAt) limit 1"
 LONGEST = "select thread_id from messages group by 1 order by count(*) desc, min(createdAt) limit 1"
+METRICS = ["resolved", "cost", "latency", "tokens"]
+CLOSE_ITEMS = "document.querySelectorAll('details[open]').forEach(each => each.open = false)"
+TO_THE_END = "window.scrollTo(0, document.body.scrollHeight)"
 OPEN_A_SPAN = "document.querySelectorAll('summary.cn-row')[2].parentElement.open = true"
 
 
@@ -35,11 +38,20 @@ def main() -> None:
         with colonnade.open(str(Path(folder) / "demo")) as store:
             trace = mimebundle(store.trace(store.sql(FAILED).rows()[0]["traceId"]))[HTML]
             thread = mimebundle(store.thread(store.sql(LONGEST).rows()[0]["thread_id"]))[HTML]
+            compared = mimebundle(colonnade.compare(store, "prompt-v1", "prompt-v2", metric=METRICS))[HTML]
+            report = mimebundle(store.queries.report(since="35m"))[HTML]
             _chart(store)
         with colonnade.open(":memory:") as store:
             store.observability.batch_create_spans(records=one_trace(10_000))
             large = mimebundle(store.trace(TRACE))[HTML]
-        _photograph({"trace": (trace, OPEN_A_SPAN), "thread": (thread, ""), "large": (large, "")}, Path(folder))
+        pictures = {
+            "trace": (trace, OPEN_A_SPAN),
+            "thread": (thread, ""),
+            "large": (large, TO_THE_END),
+            "comparison": (compared, CLOSE_ITEMS),
+            "report": (report, ""),
+        }
+        _photograph(pictures, Path(folder))
     for path in sorted(FOLDER.glob("*.png")):
         print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
 
@@ -72,10 +84,11 @@ def _photograph(pictures: dict[str, tuple[str, str]], folder: Path) -> None:
                 page.goto(file.as_uri())
                 if script:
                     page.evaluate(script)
-                size = page.locator(".colonnade").bounding_box()
-                height = min(HEIGHT, size["height"])
-                # Of a long picture its end, which says how the rest is folded.
-                clip = {"x": 0, "y": size["height"] - height, "width": WIDTH, "height": height}
+                whole = page.evaluate("document.querySelector('.colonnade').offsetHeight")
+                height = min(HEIGHT, whole)
+                # Of a long trace its end, which says how the rest is folded; of anything else the beginning.
+                top = whole - height if script == TO_THE_END else 0
+                clip = {"x": 0, "y": top, "width": WIDTH, "height": height}
                 page.screenshot(path=FOLDER / f"{name}-{theme}.png", clip=clip, full_page=True)
                 page.close()
         browser.close()

@@ -44,6 +44,10 @@ def _class(place: int) -> str | None:
 
 
 def _said(found: Agreement) -> str:
+    if not found.things:
+        return (
+            "Nothing was scored by two of these scorers: a score belongs to a run, and where it names one, to a span."
+        )
     alpha = "cannot be told, for all scores are alike" if found.alpha is None else f"is {found.alpha:.3f}"
     return (
         f"{plural(len(found.raters), 'scorer')}, {plural(found.things, 'thing')} that at least two of them scored: "

@@ -1,4 +1,4 @@
-"""Pictures of evals: how reliable an agent is."""
+"""Pictures of evals: how reliable an agent is, as text and as HTML."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from rich.text import Text
 
 from colonnade.display.comparison_words import named
 from colonnade.display.formats import number, plural, safe
+from colonnade.display.notebook import html_of, text_of
+from colonnade.display.page import element, fragment
 from colonnade.display.screen import Column, Picture, fitted, stacked
 from colonnade.queries.results import PassK
 
@@ -22,10 +24,8 @@ def pass_k_table(found: PassK) -> Picture:
 
 def _pass_k(found: PassK, width: int) -> list[RenderableType]:
     if not found.items:
-        return [Text(f"No scores by {safe(found.scorer)!r} say their item, so there is nothing to count.")]
-    batches = f", {named(found.batches)}" if found.batches else ""
-    each = f"{plural(found.trials, 'trial')} each" if not found.uneven else f"{number(found.scores)} trials"
-    title = Text.assemble("scorer ", (safe(found.scorer), "bold"), f"{batches}: {plural(found.items, 'item')}, {each}")
+        return [Text(_nothing(found))]
+    title = Text.assemble("scorer ", (safe(found.scorer), "bold"), _over(found))
     ks = range(1, len(found.pass_hat) + 1)
     columns = [
         Column("k", [str(k) for k in ks], "right"),
@@ -34,6 +34,20 @@ def _pass_k(found: PassK, width: int) -> list[RenderableType]:
         Column("pass@k", [f"{value:.3f}" for value in found.pass_at], "right"),
         Column("", [Text("━" * round(_BAR * value), style="cyan") for value in found.pass_at], rank=1),
     ]
+    return [title, Text(), fitted(columns, width), *(Text(note, style="dim") for note in _notes(found))]
+
+
+def _nothing(found: PassK) -> str:
+    return f"No scores by {safe(found.scorer)!r} say their item, so there is nothing to count."
+
+
+def _over(found: PassK) -> str:
+    batches = f", {named(found.batches)}" if found.batches else ""
+    each = f"{plural(found.trials, 'trial')} each" if not found.uneven else f"{number(found.scores)} trials"
+    return f"{batches}: {plural(found.items, 'item')}, {each}"
+
+
+def _notes(found: PassK) -> list[str]:
     notes = [
         "pass^k: all of k trials of an item succeed. pass@k: at least one of them does. "
         f"A success is a score of at least {found.threshold:g}."
@@ -47,4 +61,24 @@ def _pass_k(found: PassK, width: int) -> list[RenderableType]:
         notes.append(f"{plural(found.rescored, 'score')} replaced by a later one of the same trial.")
     if found.without_item:
         notes.append(f"Left out, because they name no item: {plural(found.without_item, 'score')}.")
-    return [title, Text(), fitted(columns, width), *(Text(note, style="dim") for note in notes)]
+    return notes
+
+
+@text_of.register
+def _(found: PassK) -> str:
+    return str(pass_k_table(found))
+
+
+@html_of.register
+def _(found: PassK) -> str:
+    if not found.items:
+        return fragment(element("p", _nothing(found)), label="pass^k")
+    head = element("p", "scorer ", element("b", safe(found.scorer)), _over(found))
+    heads = [element("th", name, scope="col", class_="cn-number") for name in ("k", "pass^k", "pass@k")]
+    rows = [
+        element("tr", *(element("td", cell, class_="cn-number") for cell in (str(k), f"{hat:.3f}", f"{at:.3f}")))
+        for k, (hat, at) in enumerate(zip(found.pass_hat, found.pass_at, strict=True), start=1)
+    ]
+    table = element("table", element("thead", element("tr", *heads)), element("tbody", *rows), class_="cn-table")
+    notes = [element("p", note, class_="cn-soft") for note in _notes(found)]
+    return fragment(head, element("div", table, class_="cn-scroll"), *notes, label="pass^k and pass@k")

@@ -12,6 +12,8 @@ from colonnade.display.said import Message, Part, messages_in, unpacked
 
 _LINE: Final = 90
 """Characters of JSON that stay on one line."""
+_LONG: Final = 600
+"""Characters of instructions that are shown at once; more are folded."""
 
 STYLE: Final = """
 .colonnade .cn-payload { margin: 6px 0 10px; }
@@ -24,6 +26,7 @@ STYLE: Final = """
 .colonnade .cn-said.cn-assistant { border-color: var(--cn-model); }
 .colonnade .cn-said.cn-tool { border-color: var(--cn-tool); }
 .colonnade .cn-text { white-space: pre-wrap; overflow-wrap: anywhere; max-width: 92ch; }
+.colonnade .cn-instructions > summary { cursor: pointer; color: var(--cn-soft); font-size: 12px; }
 .colonnade .cn-thought { font-style: italic; color: var(--cn-soft); }
 .colonnade .cn-call { font-family: var(--cn-mono); font-size: 12px; }
 .colonnade .cn-cut { color: var(--cn-soft); font-size: 12px; }
@@ -57,7 +60,13 @@ def one_message(message: Message, limit: int, aside: Content = None) -> Html:
     """What one speaker says; ``aside`` stands beside the name."""
     role = message.role if message.role in ("user", "assistant", "tool", "system") else "other"
     name = element("div", message.role, aside, class_="cn-role")
-    return element("div", name, *(_part(part, limit) for part in message.parts), class_=f"cn-said cn-{role}")
+    said = joined(_part(part, limit) for part in message.parts)
+    size = sum(len(as_text(part.value)) for part in message.parts)
+    if role == "system" and size > _LONG:
+        # The same in every conversation of an agent, and often longer than the rest of it.
+        summary = element("summary", f"{number(size)} characters of instructions")
+        said = element("details", summary, said, class_="cn-instructions")
+    return element("div", name, said, class_=f"cn-said cn-{role}")
 
 
 def _part(part: Part, limit: int) -> Html:

@@ -119,7 +119,8 @@ def legend(series: Sequence[Series]) -> Html:
 class _Axis:
     def __init__(self, plot: Plot, values: Sequence[float]) -> None:
         self.plot = plot
-        self.ticks = ticks(min(values), max(values))
+        # Of what is counted there are no halves.
+        self.ticks = ticks(min(values), max(values), whole=all(float(value).is_integer() for value in values))
         self.base = HEIGHT - _BOTTOM
         self.step = (WIDTH - _LEFT - _RIGHT) / max(len(plot.times), 1)
 
@@ -177,16 +178,18 @@ class _Axis:
         return element("rect", element("title", text), class_="cn-hover", **area)
 
 
-def ticks(least: float, most: float) -> list[float]:
+def ticks(least: float, most: float, *, whole: bool = False) -> list[float]:
     """Round steps of 1, 2, 2.5 or 5, three to six or so, from ``least`` or below to ``most`` or above.
 
-    Zero is between them.
+    Zero is between them. ``whole`` steps are of 1, 2, 5 or more.
     """
     if not most > least or not math.isfinite(most - least):
         return [0.0, 1.0]
     rough = (most - least) / 4
     size = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * size for factor in (1, 2, 2.5, 5, 10) if factor * size >= rough * (1 - 1e-9))
+    factors = (1, 2, 5, 10) if whole else (1, 2, 2.5, 5, 10)
+    step = next(factor * size for factor in factors if factor * size >= rough * (1 - 1e-9))
+    step = max(step, 1.0) if whole else step
     first, last = math.floor(least / step + 1e-9), math.ceil(most / step - 1e-9)
     return [place * step for place in range(first, last + 1)]
 

@@ -29,7 +29,7 @@ STYLE: Final = (
     report_charts.STYLE
     + report_tables.STYLE
     + """
-.colonnade .cn-tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 10px;
+.colonnade .cn-tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(128px, 1fr)); gap: 10px;
   margin: 14px 0 4px; }
 .colonnade .cn-tile { background: var(--cn-wash); border-radius: 8px; padding: 10px 14px 11px; }
 .colonnade .cn-tile dt { color: var(--cn-soft); font-size: 12px; } .colonnade .cn-tile dd { margin: 0; }
@@ -87,7 +87,7 @@ def _body(report: Report) -> Html:
             facts,
             _tiles(report),
             charts(report),
-            _section("Traces in which something failed", failing(report.failing)),
+            _section("Traces with failed steps", failing(report.failing)),
             _section("Slowest traces", slowest(report.slowest)),
             _section("Tools", tools(report.tools)),
             _section("Models", models(report.models)),
@@ -117,7 +117,7 @@ def _tiles(report: Report) -> Html:
     tiles = [
         _tile("Traces", number(now["traces"]), _change(now["traces"], before["traces"]), running),
         _tile(
-            "Failed",
+            "Failed traces",
             percent(rate),
             number(now["failed"]) if now["failed"] else "",
             _points(rate, rate_before),

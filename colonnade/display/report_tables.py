@@ -27,8 +27,8 @@ _MOST: Final = 20
 
 
 def failing(traces: pa.Table) -> Html:
-    """Traces in which something failed."""
-    headings = {"trace": "", "name": _NAME, "began (UTC)": _TIME, "took": _NUMBER, "failed": _NUMBER}
+    """Traces in which a step failed; the traces themselves may have ended well."""
+    headings = {"trace": "", "name": _NAME, "began (UTC)": _TIME, "took": _NUMBER, "failed steps": _NUMBER}
     rows = [
         (
             _id(row["traceId"]),
@@ -41,7 +41,9 @@ def failing(traces: pa.Table) -> Html:
         )
         for row in traces.to_pylist()
     ]
-    return _table("Failing traces", {**headings, "first failure": _NAME, "error": _SAID}, rows, "Nothing failed.")
+    return _table(
+        "Traces with failed steps", {**headings, "first failure": _NAME, "error": _SAID}, rows, "Nothing failed."
+    )
 
 
 def slowest(traces: pa.Table) -> Html:
@@ -61,7 +63,7 @@ def slowest(traces: pa.Table) -> Html:
         )
         for row, cost in zip(found, moneys([row["cost"] for row in found]), strict=True)
     ]
-    headings |= {"failed": _NUMBER, "tokens": _NUMBER, "cost": _NUMBER}
+    headings |= {"failed steps": _NUMBER, "tokens": _NUMBER, "cost": _NUMBER}
     return _table("Slowest traces", headings, rows, "No trace has ended.")
 
 

@@ -215,6 +215,8 @@ def cells_of(column: pa.ChunkedArray, limit: int = _CELL) -> list[Text]:
         spelled = _floats(values)
     elif pa.types.is_timestamp(column.type):
         spelled = [_stamp(value, column.type.tz) for value in values]
+    elif column.type == pa.month_day_nano_interval():
+        spelled = [_interval(value) for value in values]
     elif pa.types.is_boolean(column.type):
         spelled = [str(value).lower() for value in values]
     else:
@@ -245,6 +247,15 @@ def _floats(values: Sequence[float | None]) -> list[str]:
         1e-6 <= abs(value) < 1e15 or value == 0 for value in known
     )
     return ["" if value is None else f"{value:.{decimals}f}" if plainly else f"{value:.6g}" for value in values]
+
+
+def _interval(value: pa.MonthDayNano | None) -> str:
+    """What SQL gives for the difference of two moments."""
+    if value is None:
+        return ""
+    whole = [f"{count} {unit}" for count, unit in ((value.months, "months"), (value.days, "d")) if count]
+    rest = [f"{value.nanoseconds / 1e9:g} s"] if value.nanoseconds or not whole else []
+    return " ".join([*whole, *rest])
 
 
 def _stamp(value: Any, zone: str | None) -> str:

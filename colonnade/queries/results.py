@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from colonnade.engine.plan import Filter, Is, Scan, Steps, asc, is_equal, rows
 from colonnade.errors import InvalidInput
 from colonnade.queries.comparing.reliability import pass_k
+from colonnade.queries.shown import Shown
 from colonnade.schemas import SCORES
 
 _COLUMNS: Final = ("datasetId", "datasetItemId", "batchId", "runId", "trial", "score", "createdAt", "id")
@@ -33,7 +34,7 @@ class Trials:
 
 
 @dataclass(frozen=True, slots=True)
-class PassK:
+class PassK(Shown):
     """How reliable the runs of a set of items are."""
 
     scorer: str

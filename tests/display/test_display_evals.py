@@ -1,11 +1,13 @@
-"""Pictures of pass^k, as text."""
+"""Pictures of pass^k, as text and as HTML."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from rich.cells import cell_len
 
 import colonnade
+from colonnade.display.notebook import mimebundle
 from colonnade.display.terminal import pass_k_table, plain
 
 
@@ -72,3 +74,11 @@ def test_no_scores_are_said(queries: Any) -> None:
 def test_pictures_of_pass_k_fit_their_width(queries: Any, width: int) -> None:
     picture = pass_k_table(queries.pass_hat_k(scorer="right"))
     assert all(cell_len(line) <= width for line in plain(picture, width).splitlines())
+
+
+def test_pass_k_shows_itself_in_a_notebook(queries: Any) -> None:
+    found = queries.pass_hat_k(scorer="right", batch="old")
+    bundle = mimebundle(replace(found, scorer="<b>reward</b>"))
+    assert "&lt;b&gt;reward&lt;/b&gt;" in bundle["text/html"] and "<script" not in bundle["text/html"]
+    assert bundle["text/html"].count("<tr>") == 1 + len(found.pass_hat)
+    assert "pass^k" in bundle["text/plain"]

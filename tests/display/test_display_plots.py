@@ -28,6 +28,12 @@ def test_ticks_are_round_few_and_reach_over_all_values(least: float, most: float
     assert float(f"{step:.1e}"[:3].replace("e", "")) in (1.0, 2.0, 2.5, 5.0)
 
 
+@given(st.integers(1, 10**9))
+def test_ticks_of_counts_are_whole(most: int) -> None:
+    found = ticks(0, most, whole=True)
+    assert all(tick.is_integer() for tick in found) and found[-1] >= most and len(found) <= 7
+
+
 def test_an_axis_of_nothing_is_from_0_to_1() -> None:
     assert ticks(0, 0) == [0.0, 1.0]
 

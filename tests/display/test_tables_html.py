@@ -12,6 +12,9 @@ from colonnade.display import load_ipython_extension
 from colonnade.display.conversation import FIRST, LATEST
 from colonnade.display.grid import HEAD, TAIL, WHOLE, table_html
 from colonnade.display.notebook import HTML, PLAIN, mimebundle
+from colonnade.display.payloads import one_message
+from colonnade.display.said import Message, Part
+from colonnade.display.tables import cells_of
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -114,3 +117,17 @@ def test_a_message_that_says_little_is_still_there(content: Any) -> None:
         store.memory.save_messages(messages=[message])
         html = mimebundle(store.thread("t"))[HTML]
     assert html.count("cn-said cn-other") == 1
+
+
+def test_a_difference_of_moments_is_told_in_days_and_seconds() -> None:
+    spans = [pa.MonthDayNano([0, 0, 2_091_156_000]), pa.MonthDayNano([1, 2, 0]), pa.MonthDayNano([0, 0, 0]), None]
+    cells = cells_of(pa.chunked_array([pa.array(spans, pa.month_day_nano_interval())]))
+    assert [cell.plain for cell in cells] == ["2.09116 s", "1 months 2 d", "0 s", "null"]
+
+
+@pytest.mark.parametrize(
+    ("role", "words", "folded"), [("system", 400, True), ("system", 4, False), ("user", 400, False)]
+)
+def test_long_instructions_are_folded_and_nothing_else(role: str, words: int, folded: bool) -> None:
+    html = str(one_message(Message(role, (Part("text", "be polite " * words),)), 20_000))
+    assert ("<details" in html) is folded and html.count("be polite") == words
