@@ -153,7 +153,7 @@ def _perform(plan: Plan, route: Route) -> Native:
                 return 0
             safe = store.abilities.compare_and_set or store.abilities.transactions
             guard = found if safe else None  # else a change between the scan and the put would be overwritten
-            return (yield store, Put(plan.table, _set(found, plan), expect=guard))
+            return (yield store, Put(plan.table, patched(found, plan), expect=guard))
         case Delete():
             if rest == TRUE and store.abilities.delete:
                 return (yield store, plan if pushed is plan.where else replace(plan, where=pushed))
@@ -315,7 +315,8 @@ def _some(table: Table, wanted: set[str]) -> tuple[str, ...]:
     return tuple(name for name in table.columns if name in wanted or name in table.key)
 
 
-def _set(found: pa.Table, plan: Patch) -> pa.Table:
+def patched(found: pa.Table, plan: Patch) -> pa.Table:
+    """Rows with the values of a patch."""
     for name, value in plan.values.items():
         declared = plan.table.schema.field(name)
         at = found.schema.get_field_index(name)

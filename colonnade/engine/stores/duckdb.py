@@ -18,7 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from colonnade.engine import fold, neighbours
-from colonnade.engine.abilities import Abilities
+from colonnade.engine.abilities import Abilities, patched
 from colonnade.engine.dialect import DUCKDB
 from colonnade.engine.plan import Delete, Nearest, Patch, Put, Scan, Summarize
 from colonnade.engine.relational import Renderer, Statement
@@ -134,7 +134,10 @@ class Session(Store):
             self.cursor.unregister(INCOMING)
 
     def patch(self, plan: Patch) -> int:
-        """``UPDATE``."""
+        """``UPDATE``; where a value is a zero, rows are put anew: DuckDB would leave a zero of the other sign there."""
+        if any(isinstance(value, float) and not value for value in plan.values.values()):
+            found = self.scan(Scan(plan.table, plan.where))
+            return self.put(Put(plan.table, patched(found, plan))) if found.num_rows else 0
         return self.change(_STATEMENTS.of(plan))
 
     def delete(self, plan: Delete) -> int:
@@ -206,7 +209,8 @@ class DuckDBStore(Store):
 
     def patch(self, plan: Patch) -> int:
         """Update, committed."""
-        return self._write(lambda session: session.patch(plan))
+        with self.transaction() as session:
+            return session.patch(plan)
 
     def delete(self, plan: Delete) -> int:
         """Delete, committed."""

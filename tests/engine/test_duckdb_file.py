@@ -1,14 +1,30 @@
-"""One DuckDB file that one process has opened twice: no index keeps its keys unique, turns do."""
+"""A DuckDB file: what DuckDB itself would get wrong."""
 
 from __future__ import annotations
 
+import math
 import threading
 from pathlib import Path
 
+import pyarrow as pa
+import pytest
+
 import colonnade
-from colonnade.engine.plan import Put, Scan
-from colonnade.schemas import THREADS
+from colonnade.engine.plan import Is, Patch, Put, Scan
+from colonnade.schemas import SCORES, THREADS
 from colonnade.testing.strategies import crowd
+
+
+@pytest.mark.parametrize("zero", [0.0, -0.0])
+def test_a_patch_may_change_the_sign_of_a_zero_alone(tmp_path: Path, zero: float) -> None:
+    rows = crowd(SCORES, 1).slice(0, 1)
+    at = rows.schema.get_field_index("score")
+    rows = rows.set_column(at, rows.schema.field(at), pa.array([-zero]))
+    with colonnade.open(tmp_path / "store.duckdb") as store:
+        store.execute(Put(SCORES, rows))
+        assert store.execute(Patch(SCORES, Is("score", "=", 0.0), {"score": zero})) == 1
+        (found,) = store.execute(Scan(SCORES, columns=("score",))).column("score").to_pylist()
+    assert math.copysign(1, found) == math.copysign(1, zero)
 
 
 def test_two_openings_of_a_file_write_the_same_keys_once(tmp_path: Path) -> None:
