@@ -1,0 +1,1 @@
+"""A database of a MongoDB server, replica set or cluster."""
