@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import colonnade
+from colonnade.engine.stores.mongodb import AsyncMongoDBStore, MongoDBStore
 from colonnade.engine.stores.mongodb.address import place_of
-from colonnade.engine.stores.mongodb.store import AsyncMongoDBStore, MongoDBStore
 from colonnade.errors import (
     InvalidAddress,
     InvalidInput,

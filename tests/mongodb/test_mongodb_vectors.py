@@ -18,8 +18,7 @@ from pymongo import monitoring
 
 import colonnade
 from colonnade.engine.plan import Contains, Filter, Is, Nearest, OneOf
-from colonnade.engine.stores.mongodb import vectors
-from colonnade.engine.stores.mongodb.store import AsyncMongoDBStore, MongoDBStore
+from colonnade.engine.stores.mongodb import AsyncMongoDBStore, MongoDBStore, vectors
 from colonnade.errors import InvalidInput, StoreError, Unsupported
 from colonnade.schemas import VECTORS
 from tests.servers.mongodb import Server
