@@ -77,7 +77,7 @@ def test_clients_that_write_one_new_key_at_once_write_one_row(mongodb: Server) -
         list(threads.map(write, range(CLIENTS)))
     with colonnade.open(where) as store:
         assert store.memory.list_threads()["total"] == 5
-    assert mongodb.client["new_keys"]["mastra_threads"].count_documents({}) == 5
+    assert mongodb.there("new_keys")["mastra_threads"].count_documents({}) == 5
 
 
 @pytest.mark.skipif(REAL is not None, reason="a server that is not ours is not killed")

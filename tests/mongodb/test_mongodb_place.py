@@ -86,11 +86,11 @@ def test_an_address_that_cannot_be_opened_says_why(address: str, said: str, monk
 
 
 def test_the_constructor_forms_of_the_source_documents(mongodb: Server) -> None:
-    plain = MongoDBStore(id="mongodb-storage-01", uri=mongodb.uri, db_name="constructed")
+    plain = MongoDBStore(id="mongodb-storage-01", uri=mongodb.uri, db_name=mongodb.name("constructed"))
     options = {"retryWrites": True, "maxPoolSize": 10, "serverSelectionTimeoutMS": 5000, "socketTimeoutMS": 45000}
-    full = MongoDBStore(id="mongodb-storage-02", uri=mongodb.uri, db_name="constructed", options=options)
+    full = MongoDBStore(id="mongodb-storage-02", uri=mongodb.uri, db_name=mongodb.name("constructed"), options=options)
     snake = {"retry_writes": False, "max_pool_size": 7, "server_selection_timeout_ms": 400, "socket_timeout_ms": 900}
-    spelled = MongoDBStore(uri=mongodb.uri, db_name="constructed", options=snake)
+    spelled = MongoDBStore(uri=mongodb.uri, db_name=mongodb.name("constructed"), options=snake)
     with colonnade.open(default=plain) as first, colonnade.open(full) as second, colonnade.open(spelled) as third:
         first.memory.save_thread(thread=THREAD)
         found = [store.get_store("memory").get_thread_by_id(thread_id="t1") for store in (second, third)]
@@ -102,21 +102,21 @@ def test_the_constructor_forms_of_the_source_documents(mongodb: Server) -> None:
         assert not spelled.client.options.retry_writes
         assert full.db["mastra_threads"].count_documents({"id": "t1"}) == 1
     with pytest.raises(InvalidInput, match="id of a store"):
-        MongoDBStore(id=" ", uri=mongodb.uri, db_name="constructed")
+        MongoDBStore(id=" ", uri=mongodb.uri, db_name=mongodb.name("constructed"))
 
 
 @pytest.mark.parametrize("kind", [MongoDBStore, AsyncMongoDBStore])
 def test_url_is_deprecated_and_works(mongodb: Server, kind: Any) -> None:
     with pytest.warns(DeprecationWarning, match="take uri; url is deprecated"):
-        store = kind(url=mongodb.uri, db_name="deprecated")
-    assert store.place.database == "deprecated"
+        store = kind(url=mongodb.uri, db_name=mongodb.name("deprecated"))
+    assert store.place.database == mongodb.name("deprecated")
     if kind is MongoDBStore:
         store.close()
     with (
         pytest.warns(DeprecationWarning, match="url is deprecated"),
         pytest.raises(InvalidAddress, match="another url"),
     ):
-        kind(uri=mongodb.uri, url="mongodb://other/db", db_name="deprecated")
+        kind(uri=mongodb.uri, url="mongodb://other/db", db_name=mongodb.name("deprecated"))
 
 
 def test_each_colour_has_a_driver_of_its_own(mongodb: Server) -> None:
@@ -143,7 +143,7 @@ def test_collections_indexes_and_validators_are_made(mongodb: Server) -> None:
     from pymongo.errors import WriteError
 
     colonnade.open(mongodb.address("made")).close()
-    there = mongodb.client["made"]
+    there = mongodb.there("made")
     names = there.list_collection_names()
     assert {table.facts.mastra for table in STORED} <= set(names)
     indexes = there["mastra_messages"].index_information()
@@ -162,7 +162,7 @@ def test_other_tools_see_dates_and_texts(mongodb: Server) -> None:
         thread = store.memory.get_thread_by_id(thread_id="t1")
         assert thread is not None
         assert thread["createdAt"] == moment
-    seen = mongodb.client["seen"]["mastra_threads"].find_one({"createdAt": {"$lte": moment}})
+    seen = mongodb.there("seen")["mastra_threads"].find_one({"createdAt": {"$lte": moment}})
     assert seen["_id"] == "t1"
     assert seen["createdAt"] == moment.replace(microsecond=123000)
     assert seen["createdAtMicros"] == 456
@@ -170,8 +170,8 @@ def test_other_tools_see_dates_and_texts(mongodb: Server) -> None:
 
 
 def test_what_mastra_wrote_is_read_and_written(mongodb: Server) -> None:
-    theirs = mongodb.client["theirs"]
-    mongodb.client.drop_database("theirs")
+    theirs = mongodb.there("theirs")
+    mongodb.client.drop_database(mongodb.name("theirs"))
     moment = datetime(2026, 1, 31, 12, 0, 0, 123000, UTC)
     times = {"createdAt": moment, "updatedAt": moment}
     theirs["mastra_threads"].create_index("id", unique=True)
@@ -197,7 +197,7 @@ def test_what_mastra_wrote_is_read_and_written(mongodb: Server) -> None:
 
 def test_a_store_of_a_newer_colonnade_is_refused(mongodb: Server) -> None:
     colonnade.open(mongodb.address("newer")).close()
-    mongodb.client["newer"]["colonnade"].update_one({"_id": "schema"}, {"$set": {"version": VERSION + 1}})
+    mongodb.there("newer")["colonnade"].update_one({"_id": "schema"}, {"$set": {"version": VERSION + 1}})
     with pytest.raises(SchemaTooNew, match=f"schema version {VERSION + 1}"):
         colonnade.open(mongodb.address("newer"))
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
 
 REAL = os.environ.get("MONGODB_URI")
 _PATIENCE = 60.0
@@ -37,6 +38,8 @@ class Server:
         self.uri = uri or f"mongodb://127.0.0.1:{self.port}/"
         self._process: subprocess.Popen[bytes] | None = None
         self._client: Any = None
+        self._prefix = f"colonnade_{uuid4().hex[:8]}_" if uri else ""
+        self._names: set[str] = set()
 
     def start(self, *arguments: str) -> None:
         """Start it, and wait until it answers; with ``auth`` it knows no users, and refuses all.
@@ -66,9 +69,19 @@ class Server:
             self._process.wait()
             self._process = None
 
+    def name(self, database: str) -> str:
+        """What one of its databases is called: on a server that is not ours, as nothing else there."""
+        self._names.add(self._prefix + database)
+        return self._prefix + database
+
+    def there(self, database: str) -> Any:
+        """One of its databases, as pymongo has it."""
+        return self.client[self.name(database)]
+
     def address(self, database: str, options: str = "") -> str:
         """The address of a store in one of its databases."""
         parts = urlsplit(self.uri)
+        database = self.name(database)
         query = "&".join(filter(None, (parts.query, options)))
         return urlunsplit((parts.scheme, parts.netloc, f"/{database}", query, ""))
 
@@ -83,13 +96,16 @@ class Server:
 
     def empty(self, database: str) -> None:
         """Delete all documents of a store, whose collections stay."""
-        there = self.client[database]
+        there = self.there(database)
         for name in there.list_collection_names():
             if name.startswith(("mastra_", "memory_")):
                 there[name].delete_many({})
 
     def close(self) -> None:
-        """Let go of our own client."""
+        """Let go of our own client; a server that is not ours is left as it was."""
+        if self._prefix:
+            for name in self._names:
+                self.client.drop_database(name)
         if self._client is not None:
             self._client.close()
 
