@@ -15,6 +15,7 @@ import colonnade
 from colonnade.schemas import STORED
 from colonnade.testing.colours import Awaited
 from colonnade.testing.machine import clear
+from tests.servers import mongodb as mongodb_server
 from tests.servers import postgres as postgres_server
 from tests.servers import sqld as libsql_server
 from tests.servers import upstash as upstash_servers
@@ -113,13 +114,31 @@ def upstash(tmp_path_factory: pytest.TempPathFactory) -> Iterator[upstash_server
         yield server
 
 
+@pytest.fixture(scope="session")
+def mongodb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[mongodb_server.Server]:
+    """A MongoDB server, for as long as the tests run: SecantusDB, or the real one that MONGODB_URI names."""
+    _need("pymongo", "pymongo")
+    if mongodb_server.REAL is None:
+        _need("secantus", "SecantusDB")
+    with mongodb_server.served(tmp_path_factory.mktemp("mongodb")) as server:
+        yield server
+
+
 STORES = ("memory-sync", "memory-async", "duckdb-sync", "duckdb-async", "embedded-sync")
 """What every domain example runs on: two stores in both colours, and the embedded folder."""
 
-SLOWER = ("lance-sync", "clickhouse-async", "libsql-async", "d1-async", "postgres-async", "upstash-async")
+SLOWER = (
+    "lance-sync",
+    "clickhouse-async",
+    "libsql-async",
+    "d1-async",
+    "postgres-async",
+    "upstash-async",
+    "mongodb-async",
+)
 """What every domain example also runs on, but no property: each change takes some milliseconds."""
 
-SEALED = ("sealed-sync", "clickhouse-sync", "postgres-sync", "upstash-sync")
+SEALED = ("sealed-sync", "clickhouse-sync", "postgres-sync", "upstash-sync", "mongodb-sync")
 """What modules about what accumulates also run on: an embedded folder where every write is sealed, and servers in their
 other colour. (D1 answers a hundredth of a second later than others; its own tests are blocking.)"""
 
@@ -220,6 +239,13 @@ def storage(
         opened = _opened(there.address(f"tested-{uuid4().hex}"), colour)
         yield opened
         opened.close()
+        return
+    if store == "mongodb":
+        mongo: mongodb_server.Server = request.getfixturevalue("mongodb")
+        opened = _opened(mongo.address("colonnade_tested"), colour)
+        yield opened
+        opened.close()
+        mongo.empty("colonnade_tested")
         return
     if store == "lance":
         shutil.copytree(empty_lance, tmp_path / "lance")

@@ -76,6 +76,13 @@ def test_examples_do_what_they_say(
         text = text.replace("d1://ACCOUNT_ID/DATABASE_ID?table_prefix=dev_", server.address("docs_"))
         text = text.replace("https://colonnade-d1.example.workers.dev", server.url)
         monkeypatch.setenv("CLOUDFLARE_API_TOKEN", d1_server.TOKEN)
+    if "mongodb://localhost:27017" in text:
+        there = request.getfixturevalue("mongodb")
+        text = text.replace("mongodb://localhost:27017/agents", there.address("documented"))
+        text = text.replace("mongodb://localhost:27017", there.uri).replace(
+            'db_name="agents"', f'db_name="{there.name("documented")}"'
+        )
+        request.addfinalizer(lambda: there.client.drop_database(there.name("documented")))
     if "postgresql://user:password@localhost:5432/mydb" in text:
         database = request.getfixturevalue("postgres")
         database.command("CREATE DATABASE mydb", "CREATE ROLE documented SUPERUSER LOGIN PASSWORD 'password'")

@@ -146,6 +146,8 @@ def store_at(address: str, *, durability: Durability | None = None, awaited: boo
         return d1_at(address, awaited=awaited)
     if scheme in ("postgresql", "postgres"):
         return _postgres(address, given, awaited=awaited)
+    if scheme in ("mongodb", "mongodb+srv"):
+        return _mongodb(address, given, awaited=awaited)
     if scheme == "upstash":
         return _upstash(address, given, awaited=awaited)
     if scheme.partition("+")[0] == "lancedb":
@@ -167,7 +169,7 @@ def store_at(address: str, *, durability: Durability | None = None, awaited: boo
 _FORMS: Final = (
     "open a folder (agent), a path that ends in .db or .duckdb, duckdb:///path, clickhouse://host/db, "
     "postgresql://host/db, libsql://host, file:storage.db, d1://account/database, upstash://host, "
-    "or :memory:"
+    "mongodb://host/db, or :memory:"
 )
 
 
@@ -232,6 +234,16 @@ def _postgres(address: str, given: Mapping[str, str], *, awaited: bool) -> AnySt
     from colonnade.engine.stores.postgres.store import AsyncPostgresStore, PostgresStore
 
     return AsyncPostgresStore(address) if awaited else PostgresStore(address)
+
+
+def _mongodb(address: str, given: Mapping[str, str], *, awaited: bool) -> AnyStore:
+    if given:
+        raise InvalidAddress("mongodb:// stores do not have the choice of durability: say w= and journal= instead")
+    from colonnade.engine.stores.mongodb.address import place_of
+    from colonnade.engine.stores.mongodb.store import AsyncMongoDBStore, MongoDBStore
+
+    place = place_of(address)
+    return AsyncMongoDBStore(place=place) if awaited else MongoDBStore(place=place)
 
 
 def _upstash(address: str, given: Mapping[str, str], *, awaited: bool) -> AnyStore:

@@ -33,7 +33,7 @@ from colonnade.engine.plan import (
 from colonnade.errors import InvalidInput
 from colonnade.schemas.payloads import from_json
 from colonnade.schemas.table import Table
-from colonnade.schemas.words import pattern
+from colonnade.schemas.words import lower, pattern
 
 _MISSING: Final = object()
 _COMPARE: Final = {
@@ -45,6 +45,8 @@ _COMPARE: Final = {
     ">=": pc.greater_equal,
 }
 _FEW: Final = 256
+_LONG: Final = 1_000
+"""Letters of a text that is looked for: of many more, Arrow makes no pattern."""
 _ORDERINGS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "<": lambda a, b: a < b,
     "<=": lambda a, b: a <= b,
@@ -114,6 +116,10 @@ def mask(filter: Filter, data: pa.Table) -> pa.ChunkedArray:
             return _by_row(data, place, lambda found: found is _MISSING or found is None)
         case Null(str() as name):
             return data.column(name).is_null()
+        case Contains(name, text) if len(text) > _LONG:
+            wanted, texts = lower(text), data.column(name).to_pylist()
+            found = [None if stored is None else wanted in lower(stored) for stored in texts]
+            return pa.chunked_array([pa.array(found, pa.bool_())])
         case Contains(name, text):
             return pc.match_substring_regex(data.column(name), pattern(text))
         case Not(of):

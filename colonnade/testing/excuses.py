@@ -86,6 +86,20 @@ EXCUSES: Final[Mapping[str, Mapping[str, Excuse]]] = {
             "Theirs are experimental, need a Keeper and end at one server; so each write is one statement.",
         ),
     },
+    "mongodb.store": {
+        "compare_and_set": _WITHIN,
+        **_same(
+            Excuse("notyet", "MongoDB has no function that reads JSON text: rows are scanned and compared in Arrow."),
+            *("json_equal", "json_has"),
+        ),
+        "contains": _SCANNED,
+        "semijoin": Excuse("notimpl", "The inner scan is answered first and its values become a one-of."),
+        "search": _NO_INDEX,
+        **_same(
+            Excuse("notyet", "Its quantiles are values that occur, and ours interpolate: rows are folded in Arrow."),
+            *("p50", "p95", "p99"),
+        ),
+    },
     "lance.cloud": {
         "transactions": Excuse("notyet", "Neither LanceDB nor its service has transactions."),
         "compare_and_set": Excuse("notyet", "A merge in LanceDB cannot be made to fail where rows have changed."),

@@ -27,6 +27,7 @@ ADDRESSES = {
     "d1": {"d1.store"},
     "postgres": {"postgres.store"},
     "upstash": {"upstash.store"},
+    "mongodb": {"mongodb.store"},
 }
 
 
@@ -37,7 +38,7 @@ def _names(store: Any) -> set[str]:
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_excuses_and_abilities_agree(address: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     where = address.format(folder=tmp_path)
-    if address in ("clickhouse", "postgres", "upstash"):
+    if address in ("clickhouse", "postgres", "upstash", "mongodb"):
         where = request.getfixturevalue(address).address("excused")
     if address == "libsql":
         where = request.getfixturevalue("sqld").address()

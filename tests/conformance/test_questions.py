@@ -33,6 +33,7 @@ STORES = (
     "d1",
     "postgres",
     "upstash",
+    "mongodb",
 )
 
 
@@ -56,8 +57,8 @@ def loaded(
         address = request.getfixturevalue("sqld").address()
     if store == "d1":
         address = request.getfixturevalue("workerd").address(f"questions_{colour}_")
-    if store == "postgres":
-        address = request.getfixturevalue("postgres").address(f"questions_{colour}")
+    if store in ("postgres", "mongodb"):
+        address = request.getfixturevalue(store).address(f"questions_{colour}")
     with pytest.MonkeyPatch.context() as monkeypatch:
         storage = colonnade.open(address) if colour == "sync" else Awaited(colonnade.aopen(address))
         if store == "sealed":

@@ -23,7 +23,7 @@ MEGABYTE = "\u00e9'x\\" * 160_000
 """In UTF-8 800 KB, and as JSON 960 KB: a row with two of them is still one that D1 takes."""
 
 
-@pytest.fixture(scope="module", params=["file", "sqld", "d1"])
+@pytest.fixture(scope="module", params=["file", "sqld", "d1", "mongodb"])
 def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """An empty store of each."""
     folder: Path = tmp_path_factory.mktemp("strings")
@@ -32,6 +32,8 @@ def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         address = request.getfixturevalue("sqld").address()
     if request.param == "d1":
         address = request.getfixturevalue("workerd").address("strings_")
+    if request.param == "mongodb":
+        address = request.getfixturevalue("mongodb").address("strings")
     with colonnade.open(address) as opened:
         yield opened
         clear(opened, STORED)
