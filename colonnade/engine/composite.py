@@ -334,7 +334,11 @@ class AsyncStorage(Composition, Tables[Async]):
             raise errors[0]
 
     async def __aenter__(self) -> Self:
-        await self.init()
+        try:
+            await self.init()
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def __aexit__(
