@@ -159,7 +159,7 @@ def _condition(node: exp.Expr, name: str, table: Table, alone: bool, given: Mapp
         if (
             (where := column(node.this))
             and isinstance(node.expression, exp.Null)
-            and table.columns[where].kind != "json"
+            and str(table.columns[where].kind) != "json"
         ):
             yield Null(where)
     elif isinstance(node, exp.Between):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -36,9 +37,9 @@ def asked(query: str, parameters: Any = None) -> dict[str, Filter]:
         ("name = 'a' and upper(name) = 'A' and length(name) > 0", A),
         ("name in ('a', 'b')", OneOf("name", ("a", "b"))),
         ("name between 'a' and 'b'", And((Is("name", ">=", "a"), Is("name", "<=", "b")))),
-        ("error is null", Null("error")),
-        ("error is not null", Not(Null("error"))),
-        ("not (error is null)", Not(Null("error"))),
+        ("model is null", Null("model")),
+        ("model is not null", Not(Null("model"))),
+        ("not (model is null)", Not(Null("model"))),
         ('"isEvent" = true', Is("isEvent", "=", True)),
         ("\"startedAt\" >= '2026-01-01'", Is("startedAt", ">=", NEW_YEAR)),
         ("\"startedAt\" >= timestamp '2026-01-01 00:00:00'", Is("startedAt", ">=", NEW_YEAR)),
@@ -68,6 +69,7 @@ def test_a_condition_on_a_column_is_asked(where: str, found: Filter) -> None:
         "name is distinct from 'a'",
         "lower(name) = 'a'",
         "attributes = '{}'",
+        "attributes is null",
         "\"startedAt\" >= '2026-01-01T00:00:00+02:00'",
         "\"startedAt\" >= '2026-02-30'",
         '"startedAt" >= now() - interval 1 day',
@@ -157,7 +159,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[colonnade.S
         for store in (whole, apart):
             for at in range(12):
                 title = (None, "", "a", "A", "b", "é")[at % 6]
-                thread = {"id": f"t{at}", "resourceId": "ab"[at % 2], "title": title}
+                thread: dict[str, Any] = {"id": f"t{at}", "resourceId": "ab"[at % 2], "title": title}
                 thread |= {"createdAt": NEW_YEAR + timedelta(hours=at), "updatedAt": NEW_YEAR}
                 store.memory.save_thread(thread=thread)
                 span = {"traceId": "t", "spanId": f"s{at}", "name": title or "x", "threadId": f"t{at % 5}"}
@@ -221,7 +223,12 @@ def test_an_alias_does_not_hide_the_column_that_a_where_means(
 def test_a_store_is_asked_for_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Scan] = []
     scan = MemoryStore.scan
-    monkeypatch.setattr(MemoryStore, "scan", lambda self, plan: seen.append(plan) or scan(self, plan))
+
+    def heard(store: MemoryStore, plan: Scan) -> pa.Table:
+        seen.append(plan)
+        return scan(store, plan)
+
+    monkeypatch.setattr(MemoryStore, "scan", heard)
     with colonnade.open(tmp_path / "agent.db", memory=":memory:") as store:
         query = 'select t.title from threads t join spans s on s."threadId" = t.id where t.id = ?'
         assert store.sql(query, ["t1"]).rows() == []
