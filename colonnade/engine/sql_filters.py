@@ -18,7 +18,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from colonnade.engine.plan import TRUE, And, Comparison, Filter, Is, Not, Null, OneOf, Or
+from colonnade.errors import InvalidInput
 from colonnade.schemas import TABLES
+from colonnade.schemas.records import spell_value
 from colonnade.schemas.table import Table
 
 if TYPE_CHECKING:
@@ -37,7 +39,13 @@ _LEFT: Final = frozenset({"", "LEFT"})
 _PLAIN: Final = frozenset({"", "INNER", "CROSS"})
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d:\d\d(\.\d{1,6})?Z?)?")
 """Times that nobody reads differently; without an offset they are UTC, as all times of a query are."""
-_WHOLE: Final = {"integer": 2**31, "bigint": 2**63}
+_COMPARABLE: Final[Mapping[str, type]] = {
+    "text": str,
+    "integer": int,
+    "bigint": int,
+    "boolean": bool,
+    "timestamp": datetime,
+}
 
 
 class _NoValue(Exception):
@@ -193,25 +201,21 @@ def _value(node: exp.Expr, table: Table, column: str, given: Mapping[int, Any]) 
         value = node.name if node.is_string else _number(node.name)
     elif isinstance(node, exp.Neg) and isinstance(node.this, exp.Literal) and not node.this.is_string:
         value = -number if (number := _number(node.this.name)) is not None else None
-    match kind, value:
-        case "text", str() if _speakable(value):
-            return value
-        case (("integer" | "bigint"), int()) if type(value) is int and -_WHOLE[kind] <= value < _WHOLE[kind]:
-            return value
-        case "boolean", bool():
-            return value
-        case "timestamp", datetime():
-            return value.replace(tzinfo=UTC) if value.tzinfo is None else value
-    raise _NoValue
+    if kind == "timestamp" and isinstance(value, datetime) and value.tzinfo is None:
+        value = value.replace(tzinfo=UTC)
+    if not isinstance(value, _COMPARABLE.get(kind, ())):
+        raise _NoValue
+    try:
+        spelled = spell_value(table, column, value)
+    except InvalidInput:  # an empty identifier, a number out of range
+        raise _NoValue from None
+    if spelled != value:  # a text that is kept otherwise, while SQL shows what is kept
+        raise _NoValue
+    return value
 
 
 def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() else None
-
-
-def _speakable(text: str) -> bool:
-    """Whether every store can be asked about a text."""
-    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _time(node: exp.Expr) -> datetime | None:

@@ -17,6 +17,7 @@ from colonnade.engine.plan import And, Filter, Is, Not, Null, OneOf, Or, Scan
 from colonnade.engine.sql_check import check
 from colonnade.engine.sql_filters import filters
 from colonnade.engine.stores.memory import MemoryStore
+from colonnade.schemas.payloads import escape_text
 
 A = Is("name", "=", "a")
 B = Is("name", "=", "b")
@@ -69,6 +70,7 @@ def test_a_condition_on_a_column_is_asked(where: str, found: Filter) -> None:
         "name is distinct from 'a'",
         "lower(name) = 'a'",
         "attributes = '{}'",
+        "\"spanId\" = ''",
         "attributes is null",
         "\"startedAt\" >= '2026-01-01T00:00:00+02:00'",
         "\"startedAt\" >= '2026-02-30'",
@@ -133,6 +135,7 @@ def test_where_a_table_may_be_narrowed(query: str, found: Any) -> None:
         ("select 1 from spans where name = ? limit ?", ["a", 1], None),
         ("select 1 from spans where name = ?", [None], None),
         ("select 1 from spans where name = ?", ["a\0"], None),
+        ("select 1 from spans where name = ?", [escape_text("a\0")], None),
         ("select 1 from spans where name = ?", [1], None),
         ("select 1 from spans where name = ?", [], None),
         ("select 1 from spans where name = $other", {"name": "a"}, None),
