@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -13,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import colonnade
-from colonnade.engine.plan import And, Filter, Is, Not, Null, OneOf, Or, Scan
-from colonnade.engine.sql_check import check
+from colonnade.engine.plan import And, Filter, Is, Not, Null, OneOf, Or, Plan, Scan
+from colonnade.engine.sql_check import Reads, check
 from colonnade.engine.sql_filters import filters
+from colonnade.engine.store import AsyncStore
 from colonnade.engine.stores.memory import MemoryStore
 from colonnade.schemas.payloads import escape_text
 
@@ -237,3 +239,34 @@ def test_a_store_is_asked_for_no_more(tmp_path: Path, monkeypatch: pytest.Monkey
         assert store.sql(query, ["t1"]).rows() == []
     [plan] = seen
     assert (plan.table.name, plan.where, plan.columns) == ("threads", Is("id", "=", "t1"), ("id", "title"))
+
+
+class Awaited(AsyncStore):
+    """A store in memory that is awaited."""
+
+    abilities = MemoryStore.abilities
+
+    def __init__(self) -> None:
+        self.inner = MemoryStore()
+        self.asked: list[Scan] = []
+
+    async def execute(self, plan: Plan) -> Any:
+        if isinstance(plan, Scan):
+            self.asked.append(plan)
+        return self.inner.execute(plan)
+
+
+def test_columns_that_were_not_foreseen_are_read_by_the_loop_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Reads, "columns", lambda reads, table: ("id",))
+    store = Awaited()
+
+    async def work() -> list[Any]:
+        async with colonnade.aopen(store) as storage:
+            for id in ("t1", "t2"):
+                await storage.memory.save_thread(thread={"id": id, "resourceId": "r", "title": id.upper()})
+            store.asked.clear()
+            return (await storage.sql("select title from threads where id = ?", ["t1"])).rows()
+
+    assert asyncio.run(work()) == [{"title": "T1"}]
+    assert [plan.where for plan in store.asked] == [Is("id", "=", "t1")] * 2
+    assert store.asked[0].columns == ("id",)
