@@ -2,11 +2,13 @@
 
 ``docs/reference/methods.md`` lists the methods of every domain with their names on the wire, and the columns that
 records call otherwise. ``docs/reference/tables/`` has a page for each table, and ``docs/reference/dtypes.md`` the types
-that their columns have in frames. ``tests/test_reference.py`` and ``tests/test_readings.py`` fail when a page is stale.
+that their columns have in frames. ``docs/reference/stores.md`` is what each store does by itself
+(``docs/generate_stores.py``). ``tests/test_reference.py`` and ``tests/test_readings.py`` fail when a page is stale.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -192,6 +194,16 @@ def dtypes() -> str:
     return "\n".join(lines)
 
 
+def stores() -> str:
+    """The page of what each store does by itself."""
+    said = importlib.util.spec_from_file_location("generate_stores", Path(__file__).with_name("generate_stores.py"))
+    assert said is not None
+    assert said.loader is not None
+    module = importlib.util.module_from_spec(said)
+    said.loader.exec_module(module)
+    return str(module.stores(REFERENCE / "stores"))
+
+
 def _questions() -> str:
     lines = [
         "## Questions",
@@ -282,6 +294,7 @@ def main() -> None:
     """Write all pages."""
     (REFERENCE / "methods.md").write_text(methods())
     (REFERENCE / "dtypes.md").write_text(dtypes())
+    (REFERENCE / "stores.md").write_text(stores())
     for name, page in tables().items():
         (REFERENCE / "tables" / f"{name}.md").write_text(page)
 

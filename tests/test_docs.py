@@ -66,7 +66,7 @@ def test_examples_do_what_they_say(
     text = page.read_text()
     if "clickhouse://localhost:8123/agents" in text:
         server = request.getfixturevalue("clickhouse")
-        text = text.replace("clickhouse://localhost:8123/agents", server.address("agents"))
+        text = text.replace("clickhouse://localhost:8123/agents", server.address(f"{page.stem}_agents"))
     if "turso.io?auth_token=..." in text:
         address = request.getfixturevalue("sqld").address()
         text = re.sub(r"libsql://\S+turso\.io\?auth_token=\.\.\.", address, text)
@@ -85,10 +85,12 @@ def test_examples_do_what_they_say(
         request.addfinalizer(lambda: there.client.drop_database(there.name("documented")))
     if "postgresql://user:password@localhost:5432/mydb" in text:
         database = request.getfixturevalue("postgres")
-        database.command("CREATE DATABASE mydb", "CREATE ROLE documented SUPERUSER LOGIN PASSWORD 'password'")
-        text = text.replace("localhost:5432", f"127.0.0.1:{database.port}").replace("//user:", "//documented:")
+        role, own = f"documented_{page.stem}", f"mydb_{page.stem}"  # each page has a database of its own
+        database.command(f"CREATE DATABASE {own}", f"CREATE ROLE {role} SUPERUSER LOGIN PASSWORD 'password'")
+        text = text.replace("5432/mydb", f"5432/{own}").replace('database="mydb"', f'database="{own}"')
+        text = text.replace("localhost:5432", f"127.0.0.1:{database.port}").replace("//user:", f"//{role}:")
         text = text.replace('host="localhost"', 'host="127.0.0.1"').replace("port=5432", f"port={database.port}")
-        text = text.replace('user="user"', 'user="documented"')
+        text = text.replace('user="user"', f'user="{role}"')
     if "upstash://name.upstash.io?token=...&prefix=agents:" in text:
         there = request.getfixturevalue("upstash")
         text = text.replace("upstash://name.upstash.io?token=...&prefix=agents:", there.address("agents"))

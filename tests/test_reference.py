@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -58,6 +59,42 @@ def test_there_is_a_page_for_each_table_and_no_other() -> None:
 
 def test_the_page_of_dtypes_is_what_frames_have() -> None:
     assert (DOCS / "reference" / "dtypes.md").read_text() == generate.dtypes(), "run: python docs/generate.py"
+
+
+def test_the_page_of_stores_is_what_they_declare() -> None:
+    assert (DOCS / "reference" / "stores.md").read_text() == generate.stores(), "run: python docs/generate.py"
+
+
+OPTIONS = [
+    (page.name, line)
+    for page in sorted((DOCS / "reference" / "stores").glob("*.md"))
+    for line in page.read_text().splitlines()
+    if line.startswith("|") and not line.startswith("|---")
+]
+"""The rows of the pages of each store: option in the source documents, ours, test."""
+
+
+@pytest.mark.parametrize(("page", "line"), OPTIONS, ids=[f"{page}-{at}" for at, (page, _) in enumerate(OPTIONS)])
+def test_every_option_is_ours_and_named_tests_exist(page: str, line: str) -> None:
+    option, ours, tests = (cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip().strip("|")))
+    assert option, page
+    assert ours, page
+    if tests == "test":
+        return
+    named = re.findall(r"`([^`]+)`", tests)
+    assert named, f"{page}: no test is named"
+    for each in named:
+        path, _, name = each.rpartition("::") if "::" in each else ("", "", each)
+        if each.endswith(".py"):
+            assert (DOCS.parent / each).is_file(), each
+            continue
+        files = [DOCS.parent / path] if path else sorted((DOCS.parent / "tests").rglob("test_*.py"))
+        found = any(f"def {name.partition('[')[0]}(" in file.read_text() for file in files)
+        assert found, f"{page} names {each}, which is no test"
+
+
+def test_every_page_of_a_store_has_rows() -> None:
+    assert {page.name for page in (DOCS / "reference" / "stores").iterdir()} == {page for page, _ in OPTIONS}
 
 
 @pytest.mark.parametrize("each", OPERATIONS.values(), ids=list(OPERATIONS))

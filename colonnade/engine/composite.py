@@ -16,7 +16,7 @@ from colonnade.engine.domains.workflows import Workflows
 from colonnade.engine.operation import Async, Sync
 from colonnade.engine.plan import Plan, Scan, Steps
 from colonnade.engine.questions import Questions
-from colonnade.engine.routing import Composition, only
+from colonnade.engine.routing import Composition, all_made, only
 from colonnade.engine.store import AnyStore, AsyncStore, Store, run, run_async, stream, stream_async
 from colonnade.errors import Unsupported
 from colonnade.queries.tables import Tables
@@ -138,11 +138,20 @@ class Storage(Composition, Tables[Sync]):
         return ask(self, query, parameters, limits)
 
     def init(self) -> None:
-        """Make what is missing in every store; done by ``open`` unless ``init=False``. Twice is once."""
+        """Make what is missing in every store, in all at once; done by ``open`` unless ``init=False``. Twice is once.
+
+        What fails is an error that names its store; where several do, all are told, in one ``StoreError``.
+        """
         if not self._initialized:
-            for store in self.stores:
-                if isinstance(store, Store):
-                    store.init()
+            stores = [store for store in self.stores if isinstance(store, Store)]
+            if len(stores) == 1:
+                stores[0].init()
+            else:
+                from concurrent.futures import ThreadPoolExecutor
+
+                with ThreadPoolExecutor(max(len(stores), 1), "colonnade-init") as threads:
+                    begun = [threads.submit(store.init) for store in stores]
+                all_made({store: each.exception() for store, each in zip(stores, begun, strict=True)})
             self._initialized = True
 
     def prune(
@@ -294,13 +303,16 @@ class AsyncStorage(Composition, Tables[Async]):
         return await prune_async(self, older_than, keep_scored, dry_run, progress or quiet)
 
     async def init(self) -> None:
-        """Make what is missing in every store, all at once. Twice is once."""
+        """As ``Storage.init``."""
         import asyncio
 
         if not self._initialized:
-            await asyncio.gather(
-                *(asyncio.to_thread(s.init) if isinstance(s, Store) else s.init() for s in self.stores)
+            stores = self.stores
+            made = await asyncio.gather(
+                *(asyncio.to_thread(s.init) if isinstance(s, Store) else s.init() for s in stores),
+                return_exceptions=True,
             )
+            all_made(dict(zip(stores, made, strict=True)))
             self._initialized = True
 
     async def close(self) -> None:
@@ -322,7 +334,11 @@ class AsyncStorage(Composition, Tables[Async]):
             raise errors[0]
 
     async def __aenter__(self) -> Self:
-        await self.init()
+        try:
+            await self.init()
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def __aexit__(

@@ -16,7 +16,7 @@ from colonnade.engine.domains.workflows import Workflows
 from colonnade.engine.operation import Clock, Domain
 from colonnade.engine.plan import Plan, Scan, Steps
 from colonnade.engine.store import AnyStore, Store, run, stream
-from colonnade.errors import InvalidInput, StoreClosed, Unsupported
+from colonnade.errors import InvalidInput, StoreClosed, StoreError, Unsupported
 from colonnade.schemas import DOMAINS, table_named
 from colonnade.schemas.table import Table
 
@@ -36,6 +36,18 @@ _DOMAINS: dict[str, type[Domain[Any]]] = {
 def only(plan: Plan) -> Steps[Any]:
     """The steps of a plan by itself."""
     return (yield plan)
+
+
+def all_made(outcomes: Mapping[AnyStore, BaseException | None]) -> None:
+    """Raise what kept stores from being made: the error itself where it is one, all in one ``StoreError`` otherwise."""
+    failed = {store: error for store, error in outcomes.items() if error is not None}
+    for error in failed.values():
+        if len(failed) == 1 or not isinstance(error, Exception):
+            raise error
+    if failed:
+        said = "; ".join(str(e) if str(store) in str(e) else f"{store}: {e}" for store, e in failed.items())
+        errors = [error for error in failed.values() if isinstance(error, Exception)]
+        raise StoreError(f"{len(failed)} stores cannot be opened: {said}") from ExceptionGroup("init", errors)
 
 
 class Composition:

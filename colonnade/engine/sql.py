@@ -1,21 +1,24 @@
 """User SQL: read-only, over the logical tables of any storage.
 
 Where all tables that a query reads live in one store with a SQL engine, it runs there. Otherwise DuckDB runs over Arrow
-that is scanned out of the stores: of the tables that are read, the columns that are named.
+that is scanned out of the stores: of the tables that are read, the columns that are named, in the rows that what stands
+in a WHERE keeps, as far as a store can be told (``engine.sql_filters``).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import Any, Final, Protocol
 from weakref import WeakSet
 
 import pyarrow as pa
 
-from colonnade.engine.plan import Plan, Scan
+from colonnade.engine.plan import TRUE, Filter, Plan, Scan
 from colonnade.engine.running import Engine, Limits, Parameters, Query, too_late
 from colonnade.engine.sql_check import check
+from colonnade.engine.sql_filters import filters
 from colonnade.engine.sql_result import SqlResult
 from colonnade.engine.store import AnyStore, Store, stream
 from colonnade.errors import InvalidInput
@@ -58,7 +61,17 @@ class Asked:
         if not isinstance(parameters, list | tuple | Mapping | None):
             raise InvalidInput("parameters are a list, for question marks, or a dict, for names such as $name")
         reads = check(query)
+        self._reads, self._parameters = reads, parameters
         self.query = Query(query, parameters, {table: reads.columns(table) for table in reads.tables}, limit)
+
+    @cached_property
+    def filters(self) -> Mapping[Table, Filter]:
+        """The rows of tables that the query can use; of others, all."""
+        return filters(self._reads.statement, self._parameters)
+
+    def scan(self, table: Table, columns: tuple[str, ...]) -> Scan:
+        """What is asked of a store for a table."""
+        return Scan(table, self.filters.get(table, TRUE), columns=columns)
 
     def in_time(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Batches, while there is time."""
@@ -85,10 +98,9 @@ async def ask_async(storage: _AsyncStorage, query: str, parameters: Parameters, 
 
     asked = await asyncio.to_thread(Asked, query, parameters, limits)
     if _home(storage, asked) is None and not all(isinstance(each, Store) for each in storage.stores):
-        reads: dict[str, Read] = {}
-        for table in asked.query.columns:
-            whole = await storage.execute(Scan(table))
-            reads[table.name] = lambda columns, whole=whole: whole.select(list(columns))  # type: ignore[misc]
+        tables = tuple(asked.query.columns)
+        read = await asyncio.gather(*(_rows_of_async(storage, asked, table) for table in tables))
+        reads = {table.name: rows for table, rows in zip(tables, read, strict=True)}
         result = asked.result(_over_arrow(asked, reads), storage)
     else:
         result = await asyncio.to_thread(_begun, storage, asked)
@@ -129,11 +141,25 @@ def _rows_of(storage: _Storage, asked: Asked, table: Table) -> Read:
     """The rows of a table as they are now: read out of its store once, so that each scan of the query sees the same."""
 
     def load(columns: tuple[str, ...]) -> pa.Table:
-        plan = Scan(table, columns=columns)
+        plan = asked.scan(table, columns)
         return pa.Table.from_batches(asked.in_time(stream(plan, storage.route)), plan.schema)
 
-    kept = load(asked.query.columns[table])
+    return _once(table, load, load(asked.query.columns[table]))
 
+
+async def _rows_of_async(storage: _AsyncStorage, asked: Asked, table: Table) -> Read:
+    """The same; what is read later, by the query's thread, is read by the event loop that waits for it."""
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+
+    def load(columns: tuple[str, ...]) -> pa.Table:
+        return asyncio.run_coroutine_threadsafe(storage.execute(asked.scan(table, columns)), loop).result()
+
+    return _once(table, load, await storage.execute(asked.scan(table, asked.query.columns[table])))
+
+
+def _once(table: Table, load: Read, kept: pa.Table) -> Read:
     def read(columns: tuple[str, ...]) -> pa.Table:
         nonlocal kept
         if not set(columns) <= set(kept.column_names):

@@ -46,6 +46,8 @@ class Reads:
 
     tables: tuple[Table, ...]
     names: frozenset[str] | None
+    statement: exp.Expr | None = None
+    """The query as it was parsed."""
 
     def columns(self, table: Table) -> tuple[str, ...]:
         """The columns of a table that are named, and its first, by which DuckDB counts rows."""
@@ -130,7 +132,7 @@ def _read(statement: exp.Expr) -> Reads:
             # A table that shares its name with a common table expression may be read within it.
             if node.name.lower() in TABLES or node.name.lower() not in own:
                 tables[node.name.lower()] = _known(node.name)
-    return Reads(tuple(tables.values()), _names(statement))
+    return Reads(tuple(tables.values()), _names(statement), statement)
 
 
 def _check_reach(function: str) -> None:
