@@ -22,6 +22,7 @@ QUESTIONS = (
     "pictures",
     "stores",
     "calibration",
+    "export",
 )
 
 

@@ -19,9 +19,12 @@ Open = Callable[..., Any]
 """Opens HTML in the browser: ``open(html, dark=True)`` gives a Playwright page."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium without a window, for as long as the tests run."""
+    """Chromium without a window, for the tests of one module.
+
+    Not longer: an event loop runs in this thread meanwhile, and tests that come later in it could await nothing.
+    """
     missing = "" if find_spec("playwright") else "playwright is not installed: pip install playwright"
     missing = missing or ("" if CHROMIUM else "no browser: install chromium (apt-get install chromium)")
     if missing:
