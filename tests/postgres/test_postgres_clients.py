@@ -9,7 +9,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -149,8 +148,8 @@ def test_what_is_deleted_while_it_is_changed_does_not_come_back(postgres: Server
         assert not storage.execute(Scan(THREADS)).num_rows
 
 
-def test_a_server_killed_mid_write_keeps_what_it_acknowledged(tmp_path: Path, postgres: Server) -> None:
-    with served(tmp_path / "killed") as server:
+def test_a_server_killed_mid_write_keeps_what_it_acknowledged(postgres: Server) -> None:
+    with served() as server:
         address = server.address("kept")
         with colonnade.open(address) as store:
             acknowledged: list[str] = []

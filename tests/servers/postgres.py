@@ -9,8 +9,9 @@ import subprocess
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote
 
@@ -142,12 +143,19 @@ def _free_port() -> int:
 
 
 @contextmanager
-def served(folder: Path, *settings: str) -> Iterator[Server]:
-    """A server, running, with settings besides those of tests."""
-    folder.mkdir(parents=True, exist_ok=True)
-    server = Server(folder, *settings)
-    server.start()
-    try:
+def served(*settings: str, folder: Path | None = None) -> Iterator[Server]:
+    """A server, running, with settings besides those of tests.
+
+    Without ``folder`` it gets one that is none of pytest's: each pytest that starts closes those to other users, and
+    the server is one.
+    """
+    with ExitStack() as stack:
+        if folder is None:
+            place = os.environ.get("PYTEST_DEBUG_TEMPROOT")
+            made = TemporaryDirectory(prefix="colonnade-postgres-", dir=place, ignore_cleanup_errors=True)
+            folder = Path(stack.enter_context(made))
+        folder.mkdir(parents=True, exist_ok=True)
+        server = Server(folder, *settings)
+        stack.callback(server.stop)
+        server.start()
         yield server
-    finally:
-        server.stop()
