@@ -178,12 +178,16 @@ class _Axis:
         return element("rect", element("title", text), class_="cn-hover", **area)
 
 
+_LEAST: Final = 1e-300
+"""What is closer together is one value: its steps would be too small for floats."""
+
+
 def ticks(least: float, most: float, *, whole: bool = False) -> list[float]:
     """Round steps of 1, 2, 2.5 or 5, three to six or so, from ``least`` or below to ``most`` or above.
 
     Zero is between them. ``whole`` steps are of 1, 2, 5 or more.
     """
-    if not most > least or not math.isfinite(most - least):
+    if not _LEAST < most - least < math.inf:
         return [0.0, 1.0]
     rough = (most - least) / 4
     size = 10.0 ** math.floor(math.log10(rough))

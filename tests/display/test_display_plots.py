@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from colonnade.display.plots import HEIGHT, WIDTH, Plot, Series, bars, lines, ticks, time_marks
@@ -67,6 +67,7 @@ def test_a_bar_is_as_high_as_its_value() -> None:
 
 
 @given(st.lists(st.floats(-1e6, 1e6) | st.none(), max_size=30))
+@example([5e-324])
 def test_whatever_the_values_are_marks_are_within_the_picture(values: list[float | None]) -> None:
     drawn = str(lines(plot(*values)))
     for x, y in re.findall(r"[ML]([-\d.]+) ([-\d.]+)", drawn):
