@@ -22,8 +22,8 @@ demo: .venv  ## see it work: a few seconds
 # different there. Where there is no /dev/shm the tests take twice as long.
 MEMORY := $(shell [ -w /dev/shm ] && echo PYTEST_DEBUG_TEMPROOT=/dev/shm)
 
-test: .venv  ## run the tests: some twenty minutes on two cores
-	@echo "Running the tests: every example on every store, and the conformance machine. Some twenty minutes on two cores;"
+test: .venv  ## run the tests: half an hour on two cores
+	@echo "Running the tests: every example on every store, and the conformance machine. Half an hour on two cores;"
 	@echo "make test ARGS='-k memory-sync' runs the examples on one store in half a minute ..."
 	@$(MEMORY) $(BIN)/pytest -n 2 $(ARGS)
 
