@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from colonnade.engine import fold
 from colonnade.engine.dialect import DUCKDB
@@ -21,6 +22,7 @@ from colonnade.engine.normalize import named_columns
 from colonnade.engine.plan import TRUE, And, Filter, Null, OneOf, Scan, Summarize
 from colonnade.engine.relational import Renderer, Statement
 from colonnade.engine.stores.embedded.copies import Copies, rows_within
+from colonnade.engine.stores.embedded.counting import countable, value_of
 from colonnade.engine.stores.embedded.folder import Manifest
 from colonnade.engine.stores.embedded.fresh import FreshTable, keys_of, wins
 from colonnade.engine.stores.embedded.index import Range
@@ -151,13 +153,32 @@ class Picture:
         if roots := self._of_roots(plan.where, summarized(plan)):  # as all are that are asked below
             fresh = fresh.filter(fresh.column("parentSpanId").is_null())
             plan = replace(plan, where=beyond(plan.where, lambda part: part == _ROOT))
-        columns = ", ".join(map(DUCKDB.ident, looked_at(plan))) or "1"  # rows alone are counted without a look at them
-        wanted: dict[str, list[int]] = {}
-        sources = [self._source(each, ranges, wanted, roots=roots) for each, ranges in self._places(plan.where)]
-        union = " UNION ALL ".join(f"SELECT {columns} FROM {source}" for source in (*sources, "fresh"))
-        statement = Renderer(DUCKDB, source=lambda _: f"({union})").summarize(plan)
-        found = self.segments.query(statement, {"fresh": fresh, **self._relations(wanted)})
-        return fold.typed_summary(plan, found)
+        places = self._places(plan.where)
+        counted, places = self._counted(plan, places) if roots and countable(plan) else (0, places)
+        if counted and not places:
+            found = fold.summarize(plan, fresh)
+        else:
+            columns = ", ".join(map(DUCKDB.ident, looked_at(plan))) or "1"  # rows alone are counted without a look
+            wanted: dict[str, list[int]] = {}
+            sources = [self._source(each, ranges, wanted, roots=roots) for each, ranges in places]
+            union = " UNION ALL ".join(f"SELECT {columns} FROM {source}" for source in (*sources, "fresh"))
+            statement = Renderer(DUCKDB, source=lambda _: f"({union})").summarize(plan)
+            found = self.segments.query(statement, {"fresh": fresh, **self._relations(wanted)})
+            found = fold.typed_summary(plan, found)
+        return pa.table([pc.add(found.column(0), counted)], found.schema) if counted else found
+
+    def _counted(self, plan: Summarize, places: Places) -> tuple[int, Places]:
+        """How many rows the segments have that are known to have so many, and the others."""
+        counted, others = 0, []
+        for each, ranges in places:
+            rows = None
+            if ranges is _WHOLE and not self.cleared and not self.replaced.get(each.file):
+                rows = each.counts.of(value_of(plan), self._plain(each, roots=True), self.segments.query)
+            if rows is None:
+                others.append((each, ranges))
+            else:
+                counted += rows
+        return counted, others
 
     def _places(self, where: Filter) -> Places:
         """The segments that may have such rows, and where in them."""

@@ -14,7 +14,7 @@ import weakref
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from weakref import WeakSet
@@ -25,6 +25,7 @@ import pyarrow as pa
 from colonnade.engine.forking import FORK_PATIENCE, survives_forks
 from colonnade.engine.relational import Statement
 from colonnade.engine.stores.duckdb_arrow import arrow_of
+from colonnade.engine.stores.embedded.counting import Counts
 from colonnade.engine.stores.embedded.folder import Segment
 from colonnade.engine.stores.embedded.index import Index, index_path
 from colonnade.errors import StoreError
@@ -80,6 +81,7 @@ class Attached:
     segment: Segment
     name: str
     index: Index
+    counts: Counts = field(default_factory=Counts)
 
     @property
     def file(self) -> str:
