@@ -24,6 +24,8 @@ FLOOR: Final = at_least_times(0.8)
 PEER: Final = at_least_times(100)
 MIB: Final = 2**20
 PEER_SPANS: Final = 10_000
+TURNS: Final = 3
+"""Each run is so many turns: an export takes half a second, and two threads of it are not always on two cores."""
 PARQUET_TIMES: Final = 5
 """The Parquet file has so many times the rows of this run."""
 SELECTED: Final = {"light": LIGHT, "all": "*"}
@@ -47,7 +49,8 @@ def _frames(run: Run, columns: str, rows: int, size: int = 0) -> None:
     seen: dict[str, list[dict[str, float]]] = {"Arrow": [], "Polars": [], "DuckDB": []}
     of = f"{named(rows)} spans" + (f" of {size / 1000:g} KB" if size else "")
     with run.doing(f"exporting {columns} columns of {of}"):
-        for _ in range(run.repeats):
+        measure.warm(store, plain)
+        for _ in range(TURNS * run.repeats):
             for form in ("Arrow", "Polars"):
                 seen[form].append(measure.in_fresh(ours, store=str(store), form=form, columns=columns))
             seen["DuckDB"].append(measure.in_fresh(duckdb, plain=str(plain), columns=columns))

@@ -131,6 +131,7 @@ def main(run: Run) -> None:
         store, plain = kept.store(run, rows), kept.plain_duckdb(run, rows)
         sqlite = kept.plain_sqlite(run, rows) if rows <= SQLITE_TO else None
         with run.doing(f"asking a store of {named(rows)} spans"):
+            measure.warm(*filter(None, (store, plain, sqlite)))
             there = {"store": str(store), "plain": str(plain), "sqlite": sqlite and str(sqlite)}
             took = measure.in_fresh(ask, **there, times=run.times)
         for question in QUESTIONS:
@@ -142,6 +143,7 @@ def main(run: Run) -> None:
         store = kept.store(run, run.full, kept.FULL_SIZE)
         plain = kept.plain_duckdb(run, run.full, kept.FULL_SIZE)
         with run.doing("asking for traces with payloads"):
+            measure.warm(store, plain)
             took = measure.in_fresh(ask, store=str(store), plain=str(plain), sqlite=None, times=run.times, whole=True)
         _report(run, f"{WHOLE.what}, {named(run.full)} sealed", took[WHOLE.what], WHOLE.target)
 

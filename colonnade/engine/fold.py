@@ -66,13 +66,13 @@ def cut(plan: Scan, data: pa.Table) -> pa.Table:
     """Order, slice and project rows that the filter has already kept."""
     names = list(plan.projection)
     chosen = data if data.schema.names == names else data.select(names)
-    if not plan.complete_order or data.num_rows < 2:
+    terms = plan.complete_order
+    if not terms or data.num_rows < 2:
         return chosen.slice(plan.offset, plan.limit)
-    places = _sorted(data, plan.complete_order)
+    places = _sorted(data, terms)
     if data.num_rows <= _FEW and places.to_pylist() == list(range(data.num_rows)):
-        return chosen.slice(
-            plan.offset, plan.limit
-        )  # as a trace comes: moving forty columns takes as long as finding it
+        # As a trace comes: moving forty columns takes as long as finding it.
+        return chosen.slice(plan.offset, plan.limit)
     # Only what is left after the cut is carried, of the columns that are asked for.
     return chosen.take(places.slice(plan.offset, plan.limit))
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from operator import is_
 from typing import Any, Literal, TypeVar
 
@@ -167,6 +168,14 @@ def desc(column: str) -> Order:
     return Order(column, descending=True)
 
 
+@lru_cache(maxsize=256)
+def _completed(order: tuple[Order, ...], key: tuple[str, ...]) -> tuple[Order, ...]:
+    terms: dict[str, Order] = {}
+    for term in (*order, *map(asc, key)):
+        terms.setdefault(term.column, term)
+    return tuple(terms.values())
+
+
 @dataclass(frozen=True, slots=True)
 class Bucket:
     """A timestamp column cut down to a multiple of ``width`` since the Unix epoch; null stays null."""
@@ -249,10 +258,7 @@ class Scan:
         """The order with the key appended, so that equal rows have a place; empty where rows may come in any order."""
         if not self.order and self.limit is None and not self.offset:
             return ()
-        terms: dict[str, Order] = {}
-        for term in (*self.order, *map(asc, self.table.key)):
-            terms.setdefault(term.column, term)
-        return tuple(terms.values())
+        return _completed(self.order, self.table.key)
 
     @property
     def projection(self) -> tuple[str, ...]:
@@ -262,7 +268,7 @@ class Scan:
     @property
     def schema(self) -> pa.Schema:
         """The Arrow schema of its answer."""
-        return pa.schema([self.table.schema.field(name) for name in self.projection], self.table.schema.metadata)
+        return self.table.schema_of(self.projection)
 
     def but(self, **changes: Any) -> Scan:
         """The same scan, changed."""

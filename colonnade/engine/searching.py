@@ -168,7 +168,7 @@ def native(plan: Search, store: Any, perform: Callable[[Scan | Summarize], Nativ
 def chosen(plan: Search, pages: Iterable[pa.Table]) -> pa.Table:
     """The best of rows that may hold the words, which are given by pages, newest first: what a store proposes."""
     best: list[Ranked] = []
-    rows, known = pa.schema([plan.table.schema.field(name) for name in needed(plan)]).empty_table(), 0
+    rows, known = plan.table.schema_of(needed(plan)).empty_table(), 0
     for page in pages:
         found = _rank(plan, page, DEPTH - known)
         known += len(found)

@@ -40,7 +40,7 @@ class FewRows:
 
     def arrow(self) -> pa.Table:
         """The same rows, in the table's Arrow types."""
-        schema = pa.schema([self.table.schema.field(name) for name in self.names], self.table.schema.metadata)
+        schema = self.table.schema_of(self.names)
         columns = zip(*self.rows, strict=True) if self.rows else [()] * len(self.names)
         arrays = [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)]
         return pa.Table.from_arrays(arrays, schema=schema)

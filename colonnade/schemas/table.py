@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 import pyarrow as pa
@@ -110,6 +110,10 @@ class Table:
         """What checks one non-null value of a column and gives it in stored form, by the column's name."""
         return {column.name: speller(column) for column in self.columns.values()}
 
+    def schema_of(self, columns: tuple[str, ...]) -> pa.Schema:
+        """The Arrow schema of some of its columns, in the order given."""
+        return _chosen(self, columns)
+
     def column(self, name: str) -> Column:
         """The column of that name; ``InvalidInput`` that names the nearest one where there is none."""
         try:
@@ -125,6 +129,11 @@ class Table:
 
     def __hash__(self) -> int:
         return hash(self.name)
+
+
+@lru_cache(maxsize=256)
+def _chosen(table: Table, columns: tuple[str, ...]) -> pa.Schema:
+    return pa.schema([table.schema.field(name) for name in columns], table.schema.metadata)
 
 
 def unknown_column(name: str, table: str, known: Mapping[str, object]) -> str:

@@ -122,8 +122,8 @@ class Session(Store):
         needed = {*plan.table.key, *plan.table.once, *filter(None, [plan.table.facts.final])}
         needed |= set(plan.expect.column_names) if plan.expect is not None else set()
         columns = tuple(name for name in plan.table.columns if name in needed)
-        schema = pa.schema([plan.table.schema.field(name) for name in columns])
-        return self.query(Renderer(DUCKDB).matching(plan.table, columns, INCOMING, _leads(plan))).cast(schema)
+        found = self.query(Renderer(DUCKDB).matching(plan.table, columns, INCOMING, _leads(plan)))
+        return found.cast(plan.table.schema_of(columns))
 
     @contextmanager
     def _incoming(self, data: pa.Table) -> Iterator[None]:

@@ -10,7 +10,6 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import count
 from operator import itemgetter
 from typing import Any, Final
@@ -34,30 +33,26 @@ _EPOCHS: Final = count(1)
 
 
 class Chunk:
-    """Some rows of a log, and which of their columns hold anything."""
+    """Some rows of a log. It remembers the columns that it was asked for last: choosing them takes as long as a row."""
 
     def __init__(self, batch: pa.RecordBatch) -> None:
         self.batch = batch
+        self._names: tuple[str, ...] = ()
+        self._chosen = batch
 
-    @cached_property
-    def empty(self) -> dict[str, pa.Array]:
-        """The columns without a value: they need not be looked at, only cut to length."""
-        columns = zip(self.batch.schema.names, self.batch.columns, strict=True)
-        return {name: column for name, column in columns if column.null_count == len(column)}
+    def of(self, names: tuple[str, ...]) -> pa.RecordBatch:
+        """Its rows, of some columns."""
+        if self._names != names:
+            chosen = self.batch.select(list(names))
+            self._names, self._chosen = names, chosen  # under the lock of whoever holds the fresh rows
+        return self._chosen
 
-    def taken(self, places: Sequence[int], schema: pa.Schema) -> pa.RecordBatch:
+    def taken(self, places: Sequence[int], names: tuple[str, ...]) -> pa.RecordBatch:
         """Its rows at some places, each once, in this order."""
-        names, first, many = schema.names, places[0], len(places)
+        first, many = places[0], len(places)
         if list(places) == list(range(first, first + many)):
-            return self.batch.select(names).slice(first, many)
-        empty = self.empty
-        filled = [name for name in names if name not in empty]
-        taken = self.batch.select(filled).take(pa.array(places, pa.int64()))
-        if len(filled) == len(names):
-            return taken
-        found = iter(taken.columns)
-        arrays = [empty[name].slice(0, many) if name in empty else next(found) for name in names]
-        return pa.RecordBatch.from_arrays(arrays, schema=schema)
+            return self.of(names).slice(first, many)
+        return self.of(names).take(pa.array(places, pa.int64()))
 
 
 class LogRows:
@@ -88,7 +83,7 @@ class LogRows:
 
     def live(self, columns: tuple[str, ...], without: Collection[int]) -> list[pa.RecordBatch]:
         """The rows that hold, in these columns, ``without`` some."""
-        batches = [chunk.batch.select(list(columns)) for chunk in self._chunks]
+        batches = [chunk.of(columns) for chunk in self._chunks]
         if not self.dead and not without:
             return batches
         mask = bytearray(b"\1") * self.count
@@ -234,10 +229,9 @@ class FreshTable:
         left: dict[int, set[int]] = defaultdict(set)
         for key in without:
             left[id(self.rows[key].log)].add(self.rows[key].ordinal)
-        schema = pa.schema([self.table.schema.field(name) for name in columns])
         if traces is None:
             batches = [batch for log in self._logs.values() for batch in log.live(columns, left[id(log)])]
-            return pa.Table.from_batches(batches, schema)
+            return pa.Table.from_batches(batches, self.table.schema_of(columns))
         places = [
             (time, ordinal, log)
             for trace in traces
@@ -245,7 +239,7 @@ class FreshTable:
             if ordinal not in log.dead and ordinal not in left[id(log)]
         ]
         places.sort(key=itemgetter(0))
-        return _gathered([log.at(ordinal) for _, ordinal, log in places], schema)
+        return _gathered([log.at(ordinal) for _, ordinal, log in places], columns, self.table.schema_of(columns))
 
 
 class Fresh:
@@ -307,14 +301,14 @@ def keys_of(table: Table, batch: pa.RecordBatch | pa.Table) -> Iterator[Key]:
     return iter(columns[0]) if len(columns) == 1 else zip(*columns, strict=True)
 
 
-def _gathered(places: Sequence[tuple[Chunk, int]], schema: pa.Schema) -> pa.Table:
+def _gathered(places: Sequence[tuple[Chunk, int]], names: tuple[str, ...], schema: pa.Schema) -> pa.Table:
     """Rows at some places of some chunks, in this order."""
     wanted: dict[int, tuple[Chunk, list[int]]] = {}
     for chunk, place in places:
         wanted.setdefault(id(chunk), (chunk, []))[1].append(place)
     if len(wanted) == 1:
         ((chunk, found),) = wanted.values()
-        return pa.Table.from_batches([chunk.taken(found, schema)], schema)
+        return pa.Table.from_batches([chunk.taken(found, names)], schema)
     pieces: list[pa.RecordBatch] = []
     now: dict[tuple[int, int], int] = {}
     start = 0
@@ -322,10 +316,10 @@ def _gathered(places: Sequence[tuple[Chunk, int]], schema: pa.Schema) -> pa.Tabl
         found.sort()
         first, among = found[0], found[-1] - found[0] + 1
         if among <= _APART * len(found):  # near one another, and so copied once, below
-            pieces.append(chunk.batch.select(schema.names).slice(first, among))
+            pieces.append(chunk.of(names).slice(first, among))
             now |= {(id(chunk), place): start + place - first for place in found}
         else:
-            pieces.append(chunk.taken(found, schema))
+            pieces.append(chunk.taken(found, names))
             now |= {(id(chunk), place): start + rank for rank, place in enumerate(found)}
         start += pieces[-1].num_rows
     rows = pa.Table.from_batches(pieces, schema)

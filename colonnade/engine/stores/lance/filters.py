@@ -101,7 +101,7 @@ def keys_in(where: Filter, table: Table) -> pa.Table | None:
         if len(row) != len(part.of) or row.keys() != set(table.key) or None in row.values():
             return None
         rows.append(row)
-    return pa.Table.from_pylist(rows, pa.schema([table.schema.field(name) for name in table.key]))
+    return pa.Table.from_pylist(rows, table.schema_of(table.key))
 
 
 Moment = datetime | None

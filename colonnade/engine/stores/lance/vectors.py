@@ -83,7 +83,7 @@ def _compared(dataset: lance.LanceDataset, plan: Nearest, fragments: Sequence[An
 
 def _rows(dataset: lance.LanceDataset, plan: Nearest, keys: pa.Table) -> pa.Table:
     columns = neighbours.needed(plan)
-    wanted = pa.schema([plan.table.schema.field(name) for name in columns])
+    wanted = plan.table.schema_of(columns)
     if not keys.num_rows:
         return wanted.empty_table()
     where = expression(plan.where & by_key(plan.table, keys), plan.table)
