@@ -37,15 +37,15 @@ class Chunk:
 
     def __init__(self, batch: pa.RecordBatch) -> None:
         self.batch = batch
-        self._names: tuple[str, ...] = ()
-        self._chosen = batch
+        self._last: tuple[tuple[str, ...] | None, pa.RecordBatch] = (None, batch)
 
     def of(self, names: tuple[str, ...]) -> pa.RecordBatch:
         """Its rows, of some columns."""
-        if self._names != names:
+        last, chosen = self._last
+        if last != names:
             chosen = self.batch.select(list(names))
-            self._names, self._chosen = names, chosen  # under the lock of whoever holds the fresh rows
-        return self._chosen
+            self._last = (names, chosen)
+        return chosen
 
     def taken(self, places: Sequence[int], names: tuple[str, ...]) -> pa.RecordBatch:
         """Its rows at some places, each once, in this order."""
