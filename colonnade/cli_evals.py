@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import Parameter
 
 from colonnade.cli_shared import Store, console, reading
 from colonnade.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from colonnade.queries.comparing.comparison import Comparison
 
 REGRESSION: Final = 3
 """The exit code of a comparison that fails its gate; errors have 1, wrong use has 2."""
@@ -35,9 +39,11 @@ def compare(
     table: str = "scores",
     threshold: float | None = None,
     tolerance: float = 0.0,
+    lower_is_better: Annotated[list[str] | None, _Several] = None,
     wilcoxon: Annotated[bool, Parameter(negative="")] = False,
     limit: int = 10,
     to: Annotated[list[Path] | None, _Several] = None,
+    trace_url: str | None = None,
     fail_on_regression: Annotated[bool, Parameter(negative="")] = False,
     fail_unless_no_worse_than: float | None = None,
 ) -> None:
@@ -63,12 +69,16 @@ def compare(
         Scores of at least this are a pass, all others a fail.
     tolerance
         A difference no larger than this does not matter.
+    lower_is_better
+        A metric of which less is better, as it is of cost, latency and tokens; may be given again.
     wilcoxon
         Give the p value of Wilcoxon's signed-rank test too.
     limit
         How many items of each kind to list.
     to
         Also write a report, by its ending: .html, .md or .json; may be given again.
+    trace_url
+        Where traces can be looked at: https://traces.example.com/{trace}. Reports then link to them.
     fail_on_regression
         Exit with code 3 if a metric, or a slice of one, got worse: if its interval, at the level of Holm's procedure
         over all of them, lies wholly on the worse side of 0 and beyond the tolerance.
@@ -92,11 +102,12 @@ def compare(
             table=table,
             threshold=threshold,
             tolerance=tolerance,
+            lower_is_better=lower_is_better or (),
             wilcoxon=wilcoxon,
         )
     console().print(comparison_view(found, limit))
     for path, write in writers:
-        path.write_text(getattr(found, write)(), encoding="utf-8")
+        path.write_text(write(found, trace_url), encoding="utf-8")
     failed = [f"{each.metric} of {each.candidate.name} is worse" for each in found.regressed if fail_on_regression]
     if fail_unless_no_worse_than is not None:
         margin = fail_unless_no_worse_than
@@ -110,10 +121,16 @@ def compare(
         raise SystemExit(REGRESSION)
 
 
-def _writer(path: Path) -> str:
-    writers = {".html": "to_html", ".md": "to_markdown", ".json": "to_json"}
+def _writer(path: Path) -> Callable[[Comparison, str | None], str]:
+    writers: dict[str, Callable[[Comparison, str | None], str]] = {
+        ".html": lambda found, url: found.to_html(url),
+        ".md": lambda found, url: found.to_markdown(url),
+        ".json": lambda found, url: found.to_json(),
+    }
     if path.suffix not in writers:
         raise InvalidInput(f"{path.name} names no kind of report; end it in {', '.join(writers)}")
+    if not path.parent.is_dir():
+        raise InvalidInput(f"{path.parent} is no folder; make it first, then write {path.name} into it")
     return writers[path.suffix]
 
 

@@ -376,7 +376,7 @@ def graded(tmp_path: Path, colonnade_: Command) -> Path:
         common = {"scorerId": "right", "scorer": {}, "entity": {}, "entityId": "a", "source": "TEST", "output": ""}
         store.scores.save_scores(
             scores=[
-                {**common, "runId": f"{batch} {n}", "batchId": batch, "datasetItemId": f"item {n}"}
+                {**common, "runId": f"{batch} {n}", "batchId": batch, "datasetItemId": f"item {n}", "traceId": f"t/{n}"}
                 | {"score": float((n * 7 + n // 10) % 10 < least), "metadata": {"tier": "gold" if n % 2 else "free"}}
                 for batch, least in level.items()
                 for n in range(30)
@@ -414,6 +414,12 @@ def test_a_comparison_is_sliced_narrowed_and_written(colonnade_: Command, graded
     assert len(json.loads((tmp_path / "r.json").read_text())["differences"]) == 3
     only = colonnade_("compare", graded, "good", "bad", "--where", "datasetItemId=item 3")
     assert "1 item that both ran" in only.out
+    linked = colonnade_("compare", graded, "good", "bad", "--to", "r.md", "--trace-url", "https://example.com/{trace}")
+    assert linked.code == 0
+    assert "](https://example.com/t/" in (tmp_path / "r.md").read_text()
+    turned = colonnade_("compare", graded, "good", "bad", "--lower-is-better", "right", "--fail-on-regression")
+    assert turned.code == 0
+    assert "0 worse" in turned.out
     trials = colonnade_("compare", graded, "item 3", "item 4", "--side", "datasetItemId")
     assert "have no item in common" in trials.err
 
@@ -478,9 +484,10 @@ REFUSED = {
     "an import of no JSON": (["import", "notes.txt", "--into", "new.db"], "notes.txt, line 1 is no JSON"),
     "an import of other JSON": (["import", "other.json", "--into", "new.db"], "element 0: has no messages"),
     "an import into no store": (["import", "good.jsonl", "--into", "new.txt"], "'new.txt' names no store"),
-    "a batch that is not there": (["compare", "agent.db", "monday", "tuesday"], "no score of 'monday' says its item"),
+    "a batch that is not there": (["compare", "agent.db", "monday", "tuesday"], "no score has a batchId"),
     "no candidate": (["compare", "agent.db", "monday"], "name a candidate"),
     "a report of no kind": (["compare", "agent.db", "a", "b", "--to", "r.pdf"], "end it in .html, .md, .json"),
+    "a comparison into no folder": (["compare", "agent.db", "a", "b", "--to", "no/r.md"], "no is no folder"),
     "no column": (["compare", "agent.db", "a", "b", "--where", "monday"], "column=value"),
     "a batch and itself": (["compare", "agent.db", "monday", "monday"], "there is nothing to compare"),
 }

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from inspect import isawaitable
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Unpack
 
 from colonnade.engine.plan import TRUE, At, Filter, Is, OneOf, Or, Scan, Steps, asc, rows
 from colonnade.errors import InvalidInput, MissingExtra
 from colonnade.queries.comparing.comparison import Comparison
-from colonnade.queries.comparing.options import SPENT, Options, Rules
+from colonnade.queries.comparing.options import SPENT, Options, rules_of
 from colonnade.schemas import EVALS, SCORES
 from colonnade.schemas.table import Table
 
@@ -59,6 +60,8 @@ def compare(
     """
     asked: dict[str, Any] = {"baseline": baseline, "candidate": candidate, "metric": metric, "by": by, "side": side}
     asked |= {"item": item, "trial": trial, "where": where, **options}
+    if isinstance(data, str | PathLike):
+        raise InvalidInput(f"open it first: colonnade.compare(colonnade.open({str(data)!r:.80}), ...)")
     if (queries := getattr(data, "queries", None)) is not None:
         return answered(queries.compare(table=table, **asked), "compare")  # type: ignore[no-any-return]
     return _compare_table(data, **asked)
@@ -84,15 +87,17 @@ def compare_runs(
     """
     need_scipy()
     from colonnade.queries.comparing.assembling import comparison
-    from colonnade.queries.comparing.observations import EVALS_LAYOUT, SCORES_LAYOUT, observed
+    from colonnade.queries.comparing.missing import check_there
+    from colonnade.queries.comparing.observations import EVALS_LAYOUT, SCORES_LAYOUT, observed, texts_of
     from colonnade.queries.comparing.spent import spent
 
-    rules, sides, metrics = Rules(**options), _sides(baseline, candidate), names_of(metric)
+    rules, sides, metrics = rules_of(options), _sides(baseline, candidate), names_of(metric)
     if table not in ("scores", "evals"):
         raise InvalidInput(f"table is scores or evals, not {table!r:.80}; compare also takes any frame")
     kept, usual, moment = SCORES, SCORES_LAYOUT, "createdAt"
     if table == "evals":
         kept, usual, moment = EVALS, EVALS_LAYOUT, "created_at"
+    what = "score" if table == "scores" else "eval"
     layout = _layout(usual, side, item, trial, by)
     measures = [name for name in metrics or () if name in SPENT]
     scorers = [name for name in metrics or () if name not in SPENT]
@@ -101,8 +106,13 @@ def compare_runs(
     filter = _among(kept, layout.side, sides) & where_of(kept, where)
     if metrics is not None and not measures:
         filter &= OneOf(layout.metric or "", tuple(scorers))
-    found = yield from rows(Scan(kept, filter, order=(asc(moment),), columns=layout.columns))
-    seen = observed(_polars(found), layout)
+    frame = _polars((yield from rows(Scan(kept, filter, order=(asc(moment),), columns=layout.columns))))
+    texts, among = [_text(each) for each in sides], where_of(kept, where)
+    yield from check_there(kept, layout.side, texts, texts_of(frame, layout.side), among, moment, what)
+    if scorers and layout.metric:
+        among &= _among(kept, layout.side, sides)
+        yield from check_there(kept, layout.metric, scorers, texts_of(frame, layout.metric), among, moment, what)
+    seen = observed(frame, layout)
     if measures:
         more = yield from spent(seen.frame, measures)
         only = seen.frame.filter(seen.frame["metric"].is_in(scorers))
@@ -110,12 +120,12 @@ def compare_runs(
     return comparison(
         seen,
         side=layout.side,
-        baseline=_text(sides[0]),
-        candidates=[_text(each) for each in sides[1:]],
+        baseline=texts[0],
+        candidates=texts[1:],
         metrics=metrics,
         by=" / ".join(layout.by) or None,
         rules=rules,
-        what="score" if table == "scores" else "eval",
+        what=what,
     )
 
 
@@ -136,9 +146,10 @@ def _compare_table(
     import polars as pl
 
     from colonnade.queries.comparing.assembling import comparison
-    from colonnade.queries.comparing.observations import SCORES_LAYOUT, Layout, as_frame, observed
+    from colonnade.queries.comparing.missing import check_known
+    from colonnade.queries.comparing.observations import SCORES_LAYOUT, Layout, as_frame, observed, texts_of
 
-    rules, sides, metrics, frame = Rules(**options), _sides(baseline, candidate), names_of(metric), as_frame(data)
+    rules, sides, metrics, frame = rules_of(options), _sides(baseline, candidate), names_of(metric), as_frame(data)
     if {"scorerId", "score", "datasetItemId"} <= set(frame.columns):
         layout = _layout(_narrowed(SCORES_LAYOUT, frame.columns), side, item, trial, by)
     else:
@@ -156,7 +167,9 @@ def _compare_table(
     if layout.side not in frame.columns:
         raise InvalidInput(f"there is no column {layout.side!r}; there are {', '.join(frame.columns[:30])}")
     texts = [_text(each) for each in sides]
-    frame = frame.filter(pl.col(layout.side).cast(pl.String).is_in(texts))
+    there = texts_of(frame, layout.side)
+    check_known("row", layout.side, texts, there.drop_nulls().unique(maintain_order=True).to_list())
+    frame = frame.filter(there.is_in(texts))
     return comparison(
         observed(frame, layout, metrics),
         side=layout.side,

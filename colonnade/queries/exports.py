@@ -79,6 +79,8 @@ def writing(path: Path, schema: pa.Schema, kind: str) -> Iterator[Callable[[pa.R
 def _whole(path: Path) -> Iterator[Path]:
     if not path.parent.is_dir():
         raise InvalidInput(f"{path.parent} is no folder; make it first, then export {path.name} into it")
+    if path.is_dir():
+        raise InvalidInput(f"{path} is a folder; name a file in it")
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
         yield unfinished

@@ -53,7 +53,7 @@ def narrowed(
     if predicate is not None and rows is None and chosen.most is None:
         stored = {each.name for each in chosen.chosen if each.at is None}
         if stored >= set(predicate.meta.root_names()):  # else a name means a place inside JSON
-            chosen = replace(chosen, filter=chosen.filter & filter_of(predicate, chosen.table))
+            chosen = replace(chosen, kept=chosen.kept & filter_of(predicate, chosen.table))
     if rows is not None and (chosen.order or chosen.most is not None):
         chosen = replace(chosen, most=rows if chosen.most is None else min(rows, chosen.most))
     return chosen

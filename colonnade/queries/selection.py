@@ -22,7 +22,7 @@ from colonnade.queries.frames import framing, pandas_frame
 from colonnade.queries.pages import When, window
 from colonnade.queries.selection_columns import Column, column_name, condition, place_of
 from colonnade.queries.selection_reading import MAX_BYTES, Wanted, bound, shape, taking
-from colonnade.queries.selection_words import in_words
+from colonnade.queries.selection_words import in_words, instead
 from colonnade.queries.times import time_of
 from colonnade.queries.watching import Progress
 from colonnade.schemas.records import Record
@@ -56,6 +56,11 @@ class Selectable(Bound[C]):
     def _selection(self) -> Selection[C]:
         return Selection(cast("Reader", self._runner), self.selects)
 
+    if not TYPE_CHECKING:  # type checkers know what there is, and go on saying what there is not
+
+        def __getattr__(self, name: str) -> Any:
+            raise AttributeError(instead(type(self).__name__, name), name=name, obj=self)
+
     def where(
         self, *conditions: Filter, since: When | None = None, until: When | None = None, **equal: Any
     ) -> Selection[C]:
@@ -67,7 +72,7 @@ class Selectable(Bound[C]):
         """
         chosen = self._selection
         narrowed = condition(chosen.table, conditions, equal) & window(time_of(chosen.table), since, until)
-        return replace(chosen, filter=chosen.filter & narrowed)
+        return replace(chosen, kept=chosen.kept & narrowed)
 
     def since(self, moment: When) -> Selection[C]:
         """Only rows that began at a moment or later: an aware datetime, ISO 8601 text, or how long ago (``"24h"``)."""
@@ -118,7 +123,7 @@ class Selectable(Bound[C]):
     def count(self) -> Steps[int]:
         """How many rows there are; none of them is read."""
         chosen = self._selection
-        rows = yield from count(chosen.table, chosen.filter)
+        rows = yield from count(chosen.table, chosen.kept)
         return rows if chosen.most is None else min(rows, chosen.most)
 
     @operation
@@ -248,7 +253,7 @@ class Selection(Selectable[C]):
 
     reader: Reader
     table: Table
-    filter: Filter = TRUE
+    kept: Filter = TRUE
     order: tuple[Order, ...] = ()
     most: int | None = None
     wanted: tuple[Wanted, ...] | None = None
@@ -276,7 +281,7 @@ class Selection(Selectable[C]):
         """The scan that reads it; places inside JSON are taken out of what that gives."""
         order = self.order or (() if self.most is None else (Order(time_of(self.table), descending=True),))
         columns = tuple(dict.fromkeys(each.source for each in self.chosen))
-        return Scan(self.table, self.filter, order, self.most, columns=columns)
+        return Scan(self.table, self.kept, order, self.most, columns=columns)
 
     def read(
         self,
@@ -298,7 +303,7 @@ class Selection(Selectable[C]):
             yield self.shape(batch)
 
     def __repr__(self) -> str:
-        said = f"{self.table.name} where {in_words(self.filter)}" if self.filter != TRUE else self.table.name
+        said = f"{self.table.name} where {in_words(self.kept)}" if self.kept != TRUE else self.table.name
         terms = [f"{each.column}{' descending' * each.descending}" for each in self.order]
         by: list[str] = [f"by {', '.join(terms)}"] if terms else []
         most: list[str] = [] if self.most is None else [f"at most {self.most:,}"]

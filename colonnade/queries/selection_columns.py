@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn, cast
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from colonnade.engine.normalize import normalize
 from colonnade.engine.plan import (
@@ -45,6 +46,24 @@ class Column:
 
     def __iter__(self) -> NoReturn:
         raise TypeError("a column has no rows to go through; read them with to_polars() or batches()")
+
+    def __bool__(self) -> NoReturn:
+        # Otherwise `col.isEvent and col.cost > 1` would be its second half alone.
+        raise InvalidInput(f"{self!r} alone is no condition: compare it, and join conditions with &, | and ~")
+
+    def __contains__(self, value: object) -> NoReturn:
+        raise InvalidInput(
+            f"write {self!r}.contains({value!r:.80}) of text, or .has({value!r:.80}) of a list, and not in"
+        )
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("_") or name in type(self).__slots__:
+                raise AttributeError(name)
+            near = get_close_matches(name, (each for each in dir(type(self)) if each[0] != "_"), n=1, cutoff=0.8)
+            offer = f"did you mean {near[0]!r}?" if near else f"a place inside JSON is written {self!r}[{name!r}]"
+            raise AttributeError(f"'Column' object has no attribute {name!r}; {offer}", name=name, obj=self)
 
     @property
     def place(self) -> str | At:
@@ -133,6 +152,8 @@ col: Final = _Columns()
 
 def column_name(table: Table, name: object) -> str:
     """The column that is meant: by its own name, or by the one that records have for it."""
+    if isinstance(name, list | tuple):
+        raise InvalidInput(f"name columns one by one, and not in a list: {', '.join(map(repr, name))}")
     if not isinstance(name, str):
         raise InvalidInput(f"a column of {table.name} is named by text, not by {name!r:.80}")
     return table.column(name if name in table.columns or name not in table.by_api else table.by_api[name].name).name
@@ -151,13 +172,21 @@ def condition(table: Table, given: Iterable[object], equal: Mapping[str, Any]) -
     where: Filter = TRUE
     for each in given:
         if not isinstance(each, Filter):
-            raise InvalidInput(f"{each!r:.80} is no condition; write col('cost') > 0.01, or cost=0.01 for equality")
+            raise InvalidInput(_no_condition(each))
         where &= each
     for name, value in equal.items():
         where &= _equal(table, name, value)
     where = each_leaf(where, lambda leaf: _meant(table, leaf))
     normalize(Scan(table, where))  # what is wrong is said where it is written, not where it is read
     return where
+
+
+def _no_condition(given: object) -> str:
+    if type(given).__module__.partition(".")[0] == "polars":
+        return "a Polars expression is for to_polars(lazy=True).filter(); in where() write colonnade.col('cost') > 0.01"
+    if isinstance(given, Column):
+        return f"{given!r} alone is no condition: compare it, as in {given!r} == True"
+    return f"{given!r:.80} is no condition; write col('cost') > 0.01, or cost=0.01 for equality"
 
 
 def _equal(table: Table, name: str, value: Any) -> Filter:

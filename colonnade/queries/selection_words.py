@@ -11,6 +11,25 @@ from colonnade.engine.plan import Among, And, At, Contains, Filter, Is, Not, Nul
 _SHOWN = 60
 """Characters of a value."""
 
+_INSTEAD = {
+    **dict.fromkeys(("filter", "query", "loc"), "rows are narrowed with where(name='chat'), or where(col.cost > 0.01)"),
+    **dict.fromkeys(("select", "with_columns"), "columns are chosen with columns('name', 'cost')"),
+    **dict.fromkeys(("sort", "sort_by", "sort_values"), "rows are put in order with order_by('cost', descending=True)"),
+    **dict.fromkeys(("head", "tail", "sample"), "the first rows, or the newest, are limit(10)"),
+    **dict.fromkeys(("group_by", "groupby", "agg", "join"), "begin with to_polars(lazy=True), or ask store.sql()"),
+    **dict.fromkeys(("to_csv", "write_csv", "to_json"), "get a frame, with to_polars(), and write that"),
+    **dict.fromkeys(("write_parquet", "sink_parquet"), "a file is written with to_parquet('rows.parquet')"),
+    **dict.fromkeys(("collect", "fetch", "all"), "rows are read with to_polars(), to_arrow() or batches()"),
+    "lazy": "a lazy frame is to_polars(lazy=True)",
+}
+"""What other libraries call it, and what it is here."""
+
+
+def instead(kind: str, name: str) -> str:
+    """The sentence for something that rows of a table do not have: what does it instead."""
+    offer = f"; {_INSTEAD[name]}" if name in _INSTEAD else ""
+    return f"{kind!r} object has no attribute {name!r}{offer}"
+
 
 def in_words(filter: Filter) -> str:
     """A filter as one would write it in SQL, for people: values that are long are cut."""

@@ -41,4 +41,5 @@ def parse_when(text: str | datetime | timedelta, *, now: datetime | None = None)
     try:
         return parse_timestamp(text)
     except (TypeError, ValueError) as error:
-        raise InvalidInput(f"{text!r} {error}; or write how long ago, such as 30m, 24h, 7d") from None
+        wrong = str(error).replace(f": {text!r}", "", 1)  # which is at the front of the sentence already
+        raise InvalidInput(f"{text!r} {wrong}; or write how long ago, such as 30m, 24h, 7d") from None

@@ -388,6 +388,15 @@ def test_less_is_better_where_it_is_said() -> None:
     assert turned.difference().no_worse_than(0.1)
 
 
+def test_of_cost_less_is_better_whatever_else_is_said() -> None:
+    prices = pl.DataFrame({"version": ["old"] * 9 + ["new"] * 9, "task": [*range(9)] * 2})
+    prices = prices.with_columns(cost=pl.Series([1 + n / 50 for n in range(9)] + [2 + n / 40 for n in range(9)]))
+    for others in ((), ("toxicity",)):
+        found = compare_frame(prices, metric="cost", trial=None, lower_is_better=others)
+        assert found.difference().verdict == "worse"
+    assert "Less of toxicity would be better, but no metric that is compared is called so." in found.notes
+
+
 def test_a_clear_regression_among_many_questions_is_found_and_chance_is_not() -> None:
     import numpy as np
 
@@ -446,12 +455,34 @@ def test_a_comparison_as_frames_and_as_json(memory: Any) -> None:
 
 def test_a_batch_without_scores_is_refused_by_name(memory: Any) -> None:
     put(memory, {"a": [1]}, "old")
+    with pytest.raises(InvalidInput, match="no score has batchId 'new'; there is 'old'"):
+        memory.queries.compare(baseline="old", candidate="new")
+    with pytest.raises(InvalidInput, match="no score has batchId 'older'; did you mean 'old'"):
+        memory.queries.compare(baseline="older", candidate="old", metric="reward")
+    with pytest.raises(InvalidInput, match=r"no score has a batchId where trial in \[9\]"):
+        memory.queries.compare(baseline="old", candidate="new", where={"trial": 9})
+    put(memory, {None: [1]}, "new")
     with pytest.raises(InvalidInput, match="'new' and 'old' have no metric in common"):
         memory.queries.compare(baseline="old", candidate="new")
-    with pytest.raises(InvalidInput, match="no score by 'reward' of 'new'"):
+    with pytest.raises(InvalidInput, match="'new' has no score by 'reward' that says its item"):
         memory.queries.compare(baseline="old", candidate="new", metric="reward")
-    with pytest.raises(InvalidInput, match="no score of 'older' says its item"):
-        memory.queries.compare(baseline="older", candidate="new")
+
+
+def test_a_batch_or_a_metric_that_is_not_there_is_answered_with_those_that_are(memory: Any) -> None:
+    for number in range(12):
+        put(memory, {"a": [1]}, f"run {number:02}")
+    with pytest.raises(InvalidInput, match=r"no score has batchId 'x'; there are 'run .*' and 2 more$"):
+        memory.queries.compare(baseline="run 01", candidate="x")
+    with pytest.raises(InvalidInput, match="no score has scorerId 'rewards'; did you mean 'reward'"):
+        memory.queries.compare(baseline="run 01", candidate="run 02", metric="rewards")
+    with pytest.raises(InvalidInput, match="no score has trial '7'; there is '0'"):
+        memory.queries.compare(baseline=0, candidate=7, side="trial")
+    with pytest.raises(InvalidInput, match="no row has version 'older'; did you mean 'old'"):
+        compare_frame(frame(old={"a": [1]}, new={"a": [1]}), baseline="older")
+    with pytest.raises(InvalidInput, match=r"open it first: colonnade.compare\(colonnade.open\('agent'\)"):
+        colonnade.compare("agent", "old", "new")
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'treshold'; did you mean 'threshold'"):
+        memory.queries.compare(baseline="run 01", candidate="run 02", treshold=0.5)
 
 
 def test_batches_that_share_no_item_cannot_be_compared(memory: Any) -> None:

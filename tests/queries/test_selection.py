@@ -1,7 +1,9 @@
 """Selections: rows of a table as a value, narrowed and then read; the same on every store and in both colours."""
 
 import asyncio
+import copy
 import os
+import pickle
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -214,6 +216,8 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.
         assert path.read_text() == "what was there" and os.listdir(tmp_path) == ["spans.parquet"]
         with pytest.raises(InvalidInput, match="is no folder"):
             store.spans.to_parquet(tmp_path / "missing" / "spans.parquet")
+        with pytest.raises(InvalidInput, match="is a folder; name a file in it"):
+            store.spans.to_parquet(tmp_path)
 
 
 @pytest.mark.parametrize("address", [":memory:", "store.duckdb", "folder"])
@@ -240,7 +244,7 @@ def test_selections_are_values() -> None:
         assert chosen.limit(3).plan == Scan(
             SPANS, Is("name", "=", "chat"), (desc("startedAt"),), 3, columns=SPANS.light
         )
-        assert store.spans.filter == store.spans.limit(1).filter
+        assert store.spans.kept == store.spans.limit(1).kept
 
 
 @pytest.mark.parametrize(
@@ -309,6 +313,12 @@ def test_what_conditions_mean(written: Any, meant: Any) -> None:
         (lambda spans: spans.where(nam="chat"), "did you mean 'name'"),
         (lambda spans: spans.where(col.nam == "chat"), "did you mean 'name'"),
         (lambda spans: spans.where("cost > 1"), "is no condition; write col"),
+        (lambda spans: spans.where(pl.col("cost") > 1), r"to_polars\(lazy=True\).filter\(\); in where\(\) write"),
+        (lambda spans: spans.where(col.isEvent), r"col\('isEvent'\) == True"),
+        (lambda spans: spans.where(col.isEvent and col.cost > 1), "alone is no condition"),
+        (lambda spans: spans.where(not col.isEvent), "alone is no condition"),
+        (lambda spans: spans.where("x" in col.tags), r"\.has\('x'\) of a list, and not in"),
+        (lambda spans: spans.columns(["name", "cost"]), "one by one, and not in a list: 'name', 'cost'"),
         (lambda spans: spans.where(col.cost > "much"), "must be a number"),
         (lambda spans: spans.where(col.cost == None), "is_null"),  # noqa: E711
         (lambda spans: spans.where(col.cost > col.inputTokens), "not with a column"),
@@ -319,7 +329,10 @@ def test_what_conditions_mean(written: Any, meant: Any) -> None:
         (lambda spans: spans.where(col.name["x"] == 1), "no JSON column"),
         (lambda spans: spans.where(col.attributes[True] == 1), "a key or a number"),
         (lambda spans: spans.where(col.tags.is_in([1])), "is JSON"),
-        (lambda spans: spans.since("yesterday"), "is no ISO 8601 time"),
+        (
+            lambda spans: spans.since("yesterday"),
+            "^'yesterday' is no ISO 8601 time; write datetime.* such as 30m, 24h, 7d$",
+        ),
         (lambda spans: spans.columns(), "at least one"),
         (lambda spans: spans.columns("cost", "cost"), "each only once"),
         (lambda spans: spans.columns("costs"), "did you mean 'cost'"),
@@ -336,6 +349,32 @@ def test_what_conditions_mean(written: Any, meant: Any) -> None:
 def test_mistakes_are_told_where_they_are_made(mistake: Any, said: str) -> None:
     with colonnade.open(":memory:") as store, pytest.raises(InvalidInput, match=said):
         mistake(store.spans)
+
+
+@pytest.mark.parametrize(
+    ("habit", "said"),
+    [
+        (lambda store: store.spans.filter(name="chat"), r"where\(name='chat'\)"),
+        (lambda store: store.scores.filter(scorerId="judge"), r"where\(name='chat'\)"),
+        (lambda store: store.spans.select("name"), r"columns\('name', 'cost'\)"),
+        (lambda store: store.spans.head(), r"limit\(10\)"),
+        (lambda store: store.spans.sort("cost"), r"order_by\('cost', descending=True\)"),
+        (lambda store: store.spans.nothing, "'Selection' object has no attribute 'nothing'$"),
+        (lambda store: col.metadata.plan, r"written col\('metadata'\)\['plan'\]"),
+        (lambda store: col.cost.isnull(), "did you mean 'is_null'"),
+    ],
+)
+def test_what_other_libraries_call_it_is_answered_with_what_it_is_called_here(habit: Any, said: str) -> None:
+    with colonnade.open(":memory:") as store, pytest.raises(AttributeError, match=said):
+        habit(store)
+
+
+def test_conditions_and_selections_are_copied_and_pickled_like_other_values() -> None:
+    with colonnade.open(":memory:") as store:
+        assert copy.copy(store.spans) == store.spans
+    column = pickle.loads(pickle.dumps(copy.deepcopy(col.metadata["plan"])))
+    assert (column.name, column.path) == ("metadata", ("plan",))
+    assert not hasattr(col.cost, "_repr_html_")
 
 
 def test_an_unknown_table_is_told() -> None:

@@ -39,7 +39,7 @@ def comparison(
         trials = trials.with_columns(pl.when(spent).then(pl.col("value")).otherwise(passed).alias("value"))
     asked = metrics or _metrics(trials, baseline)
     if not asked:
-        raise InvalidInput(f"no {what} of {baseline!r} says its item, so there is nothing to compare with")
+        raise InvalidInput(f"{baseline!r} has no {what} that says its item, so there is nothing to compare with")
     questions: list[Question] = []
     items: list[ItemPair] = []
     absent: list[Absent] = []
@@ -68,6 +68,9 @@ def comparison(
     if not questions:
         raise InvalidInput(f"{', '.join(map(repr, candidates))} and {baseline!r} have no metric in common")
     notes += _others(trials, asked, metrics, candidates)
+    for name in rules.lower_is_better:
+        if name not in asked:
+            notes.append(f"Less of {name} would be better, but no metric that is compared is called so.")
     if seen.without_value:
         notes.append(f"{seen.without_value:,} rows without a value are left out.")
     return Comparison(
@@ -110,7 +113,7 @@ def _others(
 
 def _check_side(trials: pl.DataFrame, side: str, metric: str, what: str) -> None:
     if not (trials["side"] == side).any():
-        raise InvalidInput(f"no {what} by {metric!r} of {side!r} says its item, so it cannot be compared")
+        raise InvalidInput(f"{side!r} has no {what} by {metric!r} that says its item, so it cannot be compared")
 
 
 def _parts(whole: Question, trials: pl.DataFrame, notes: list[str]) -> list[Question]:

@@ -42,7 +42,7 @@ class Question:
     @property
     def lower_is_better(self) -> bool:
         """Whether less of the metric is better."""
-        return self.metric in self.rules.lower_is_better
+        return self.metric in SPENT or self.metric in self.rules.lower_is_better
 
     @cached_property
     def _ratios(self) -> Numbers | None:

@@ -140,6 +140,11 @@ def _check_columns(frame: pl.DataFrame, names: Iterable[str]) -> None:
         raise InvalidInput(f"there is no column {', '.join(map(repr, unknown))}; there are {there}")
 
 
+def texts_of(frame: pl.DataFrame, place: str) -> pl.Series:
+    """A column, or a place inside one, as text."""
+    return frame.select(_place(frame, place).cast(pl.String).alias(place))[place]
+
+
 def _text(frame: pl.DataFrame, place: str | None) -> pl.Expr:
     return pl.lit(None, pl.String) if place is None else _place(frame, place).cast(pl.String)
 

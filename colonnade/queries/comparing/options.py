@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from difflib import get_close_matches
 from math import isfinite
 from typing import Final, Literal, TypedDict, get_args
 
@@ -49,8 +50,8 @@ class Rules:
     the paired t interval for everything else. ``t`` and ``bca`` (the BCa bootstrap) are used for all metrics."""
     wilcoxon: bool = False
     """Whether to give the p value of Wilcoxon's signed-rank test as well."""
-    lower_is_better: Collection[str] = SPENT
-    """Metrics of which less is better."""
+    lower_is_better: Collection[str] = ()
+    """Metrics of which less is better, besides cost, latency and tokens."""
     resamples: int = 9_999
     """Resamples of the bootstrap."""
     seed: int = 20_240_601
@@ -72,6 +73,17 @@ class Rules:
             raise InvalidInput(f"resamples must be a whole number >= 999, not {self.resamples!r:.80}")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
             raise InvalidInput(f"seed must be a whole number >= 0, not {self.seed!r:.80}")
+
+
+def rules_of(options: Options) -> Rules:
+    """The rules that a caller's options make; ``TypeError`` for one that there is not, as of any other argument."""
+    known = Options.__annotations__
+    for name in options:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            offer = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
+            raise TypeError(f"compare() got an unexpected keyword argument {name!r}{offer}")
+    return Rules(**options)
 
 
 def _number(value: object) -> bool:
