@@ -416,7 +416,7 @@ def test_a_comparison_is_sliced_narrowed_and_written(colonnade_: Command, graded
     assert "1 item that both ran" in only.out
     linked = colonnade_("compare", graded, "good", "bad", "--to", "r.md", "--trace-url", "https://example.com/{trace}")
     assert linked.code == 0
-    assert "](https://example.com/t/" in (tmp_path / "r.md").read_text()
+    assert "](https://example.com/t%2F" in (tmp_path / "r.md").read_text()
     turned = colonnade_("compare", graded, "good", "bad", "--lower-is-better", "right", "--fail-on-regression")
     assert turned.code == 0
     assert "0 worse" in turned.out

@@ -210,7 +210,7 @@ def test_sides_and_conditions_are_places_inside_json_too(storage: Any) -> None:
         )
     how: dict[str, Any] = {"side": "metadata.prompt.name", "where": {"metadata.n": 1}}
     assert storage.queries.compare(baseline="v1", candidate="v2", **how).difference().delta == 1
-    with pytest.raises(InvalidInput, match="no score of 'v1'"):
+    with pytest.raises(InvalidInput, match="no score has a metadata"):
         storage.queries.compare(baseline="v1", candidate="v2", **{**how, "where": {"metadata.n": 2}})
 
 

@@ -8,8 +8,9 @@ from typing import Final
 
 import polars as pl
 
-from colonnade.engine.plan import TRUE, Filter, Measure, Not, Null, Steps, Summarize, rows
+from colonnade.engine.plan import TRUE, Filter, Measure, Scan, Steps, Summarize, desc, rows
 from colonnade.errors import InvalidInput
+from colonnade.queries.comparing.observations import column_of, texts_of
 from colonnade.queries.selection_words import in_words
 from colonnade.schemas.table import Table
 
@@ -25,9 +26,14 @@ def check_there(
     """
     seen = set(found.drop_nulls())
     missing = [name for name in wanted if name not in seen]
-    if missing and "." not in place:
-        counted = Summarize(table, (place,), (Measure("max", time, "last"),), where & Not(Null(place)))
-        known = pl.DataFrame((yield from rows(counted))).sort("last", descending=True)[place].cast(pl.String)
+    if missing:
+        if "." in place:  # inside JSON, where no store groups
+            scan = Scan(table, where, (desc(time),), columns=(column_of(place),))
+            known = texts_of(pl.DataFrame((yield from rows(scan))), place)
+        else:
+            counted = Summarize(table, (place,), (Measure("max", time, "last"),), where)
+            known = pl.DataFrame((yield from rows(counted))).sort("last", descending=True)[place].cast(pl.String)
+        known = known.drop_nulls().unique(maintain_order=True)
         if not known.len():
             among = "" if where == TRUE else f" where {in_words(where)}"
             raise InvalidInput(f"no {what} has a {place}{among}, so there is nothing to compare")
