@@ -28,6 +28,9 @@ class Node:
     end: int | None
     error: str | None
     orphan: bool = False
+    """Whether it is drawn without the parent that it names."""
+    circle: bool = False
+    """Whether that is because its parent is itself, or below it."""
     depth: int = 0
     last: bool = True
     children: list[Node] = field(default_factory=list)
@@ -85,6 +88,7 @@ def forest(spans: Iterable[SpanRecord]) -> Forest:
     parents = {id(node): first.get(_key(node.span, "parentSpanId")) for node in nodes}
     for node in _cuts(nodes, parents):
         parents[id(node)] = None
+        node.circle = True
     roots = []
     for node in nodes:
         parent = parents[id(node)]

@@ -185,8 +185,7 @@ def _notes(node: Node, above: list[bool], names: int, width: int) -> list[Text]:
     if node.error:
         notes.append(Text(safe(node.error, _SAID), style="red"))
     if node.orphan:
-        parent = safe(node.span.get("parentSpanId"), 40)
-        notes.append(Text(f"its parent {parent} is not here: still running, or never kept", style="yellow"))
+        notes.append(Text(without_parent(node), style="yellow"))
     if not notes:
         return []
     guide = _guide(above, names, "│ ", "  ") + ("│ " if node.children else "  ")
@@ -195,6 +194,16 @@ def _notes(node: Node, above: list[bool], names: int, width: int) -> list[Text]:
         for part in note.wrap(rich.get_console(), max(width - cell_len(guide), 20)):
             lines.append(Text.assemble((guide, "dim"), part, no_wrap=True, overflow="crop"))
     return lines
+
+
+def without_parent(node: Node) -> str:
+    """Why a span that names a parent is drawn without one."""
+    parent = node.span.get("parentSpanId")
+    if parent == node.span.get("spanId"):
+        return "it names itself as its parent"
+    if node.circle:
+        return f"its parent {safe(parent, 40)} is below it: they name each other as parents"
+    return f"its parent {safe(parent, 40)} is not here: still running, or never kept"
 
 
 def at_time(nanoseconds: int) -> datetime:

@@ -20,7 +20,7 @@ from colonnade.display.page import Content, Html, element, fragment, joined, pag
 from colonnade.display.screen import plain
 from colonnade.display.span_panel import Panels
 from colonnade.display.timeline import COLOURS, Timeline, kind_of
-from colonnade.display.tree import at_time, trace_tree
+from colonnade.display.tree import at_time, trace_tree, without_parent
 from colonnade.display.waterfall_style import STYLE
 from colonnade.queries.traces import Trace
 from colonnade.schemas import SPANS
@@ -77,7 +77,7 @@ class _Waterfall:
 
     def draw(self) -> Html:
         if not self.nodes:
-            return element("p", f"No span of trace {self.trace.trace_id} is kept here.")
+            return element("p", _nothing(self.trace))
         for node in sorted(self.folding.drawn, key=lambda node: node.error is None):  # failed ones have room first
             self.made[id(node)] = self.panels.of(node, self.rows[id(node.span)])
         kinds = f"cn-waterfall{' cn-tokens' if self.tokens else ''}{' cn-cost' if self.cost else ''}"
@@ -175,9 +175,7 @@ class _Waterfall:
         if node.error:
             notes.append(element("span", safe(node.error, _SAID), class_="cn-bad"))
         if node.orphan:
-            parent = safe(span.get("parentSpanId"), 40)
-            said = f"its parent {parent} is not here: still running, or never kept"
-            notes.append(element("span", said, class_="cn-warn"))
+            notes.append(element("span", without_parent(node), class_="cn-warn"))
         if notes:
             cells.append(element("span", _indent(node.depth), *_spaced(notes), class_="cn-note"))
         return _spaced(cells)
@@ -275,4 +273,8 @@ def _(trace: Trace) -> str:
 
 @text_of.register
 def _(trace: Trace) -> str:
-    return plain(trace_tree(_records(trace, _COLUMNS), LINES))
+    return plain(trace_tree(_records(trace, _COLUMNS), LINES)) if trace.spans.num_rows else _nothing(trace)
+
+
+def _nothing(trace: Trace) -> str:
+    return f"No span of trace {safe(trace.trace_id)} is kept here."

@@ -115,6 +115,10 @@ def test_spans_that_are_their_own_ancestors_are_drawn_once() -> None:
     ]
     drawn = [node.span["name"] for node in forest(circle).walk()]
     assert drawn == ["first", "second", "hangs on", "self"]
+    text = plain(trace_tree(circle))
+    assert "its parent b is below it: they name each other as parents" in text
+    assert "it names itself as its parent" in text
+    assert "is not here" not in text
 
 
 def test_a_trace_thousands_deep_is_drawn() -> None:

@@ -85,7 +85,7 @@ def test_a_trace_that_is_not_kept_says_so() -> None:
         trace = store.trace("<nobody>")
     assert "No span of trace &lt;nobody&gt; is kept here" in trace_html(trace)
     assert repr(trace) == "<Trace <nobody>: 0 spans>"
-    assert str(trace) == "This trace has no spans."
+    assert str(trace) == "No span of trace <nobody> is kept here."
 
 
 def test_a_notebook_gets_html_and_a_terminal_gets_text() -> None:
