@@ -29,7 +29,9 @@ from colonnade.queries.comparing.comparison import Comparison
 from colonnade.queries.comparing.values import Difference, ItemPair
 
 SHOWN: Final = 20
-"""Items of each kind that are listed."""
+"""Items of each metric and kind that are listed, and all together at most three times as many."""
+_ROWS: Final = 40
+"""Differences of each kind that are listed: code hosts refuse comments of more than 65,536 characters."""
 
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]<>|~&$])")
 _POINTERS: Final = re.compile(r"(?i)(?<!\w)[@#](?=\w)|\b(?:https?|www)(?=[:.])")
@@ -41,14 +43,15 @@ def markdown(found: Comparison, trace_url: str | None = None) -> str:
     parts = [
         f"### {_text(sides(found))}",
         f"{_text(counted(found))}.",
-        _differences(found, found.overall),
-        "\n".join(_said(each, found) for each in found.overall),
-        *(_reliability(each) for each in found.overall if reliability(each)),
+        *_differences(found, overall := _clearest(found.overall), len(found.overall)),
+        "\n".join(_said(each, found) for each in overall),
+        *(_reliability(each) for each in overall if reliability(each)),
     ]
     if found.slices:
-        parts += [f"#### By {_text(safe(found.by))}", _differences(found, found.slices)]
+        parts += [f"#### By {_text(safe(found.by))}"]
+        parts += _differences(found, _clearest(found.slices), len(found.slices))
     for what, pairs in (("got worse", found.regressions), ("got better", found.improvements)):
-        if shown := first(pairs, SHOWN):
+        if shown := first(pairs, max(1, min(SHOWN, 3 * SHOWN // len(found.metrics))))[: 3 * SHOWN]:
             more = f", the first {len(shown):,} of them" if len(shown) < len(pairs) else ""
             summary = f"<summary>{plural(len(pairs), 'item')} {what}{more}</summary>"
             parts.append(f"<details>{summary}\n\n{_items(found, shown, trace_url)}\n\n</details>")
@@ -56,7 +59,14 @@ def markdown(found: Comparison, trace_url: str | None = None) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _differences(found: Comparison, shown: Sequence[Difference]) -> str:
+def _clearest(given: Sequence[Difference]) -> list[Difference]:
+    """All differences, or of very many those that are decided and those nearest to it, in their order."""
+    ranked = sorted(given, key=lambda each: (each.verdict == "undecided", 1.0 if each.p is None else each.p))
+    kept = {id(each) for each in ranked[:_ROWS]}
+    return [each for each in given if id(each) in kept]
+
+
+def _differences(found: Comparison, shown: Sequence[Difference], all: int) -> list[str]:
     one, corrected = len(found.candidates) == 1, len(found.differences) > 1
     heads = ["metric", safe(found.baseline, NAME), safe(found.candidates[0], NAME) if one else "candidate"]
     heads += ["difference", f"{level(found.confidence)} interval", *(["p, Holm"] if corrected else []), "verdict"]
@@ -72,7 +82,9 @@ def _differences(found: Comparison, shown: Sequence[Difference]) -> str:
         ]
         for each in shown
     ]
-    return _table(heads, [[_text(cell) for cell in row] for row in rows], left=(0, len(heads) - 1))
+    table = _table(heads, [[_text(cell) for cell in row] for row in rows], left=(0, len(heads) - 1))
+    more = f"Of {all:,} differences these {len(shown)} are the clearest; the report as .html or .json has all."
+    return [table, more] if len(shown) < all else [table]
 
 
 def _said(each: Difference, found: Comparison) -> str:

@@ -13,6 +13,10 @@ from colonnade.queries.comparing.values import Difference, ItemPair
 NAME: Final = 30
 """Characters of a side's name that are shown."""
 
+_PLAIN: Final = (1e-6, 1e9)
+"""Numbers from the first to below the second are written out, others with an exponent."""
+_LARGE: Final = 10_000
+"""Numbers from here on are shown without decimals."""
 _USUAL_SIDES: Final = ("batchId", "global_run_id")
 
 
@@ -39,7 +43,11 @@ def value(metric: str, number: float, like: float | None = None) -> str:
         return money(number, decimals_for([size], least=2, digits=3))
     if metric == "latency":
         return duration(1e9 * number)
-    return f"{number:,.0f}" if metric == "tokens" else f"{number:.{decimals_for([size], least=3, digits=3)}f}"
+    if metric == "tokens":
+        return f"{number:,.0f}"
+    if size and not _PLAIN[0] <= size < _PLAIN[1]:
+        return f"{number:.4g}"
+    return f"{number:,.{decimals_for([size], least=3 if size < _LARGE else 0, digits=3)}f}"
 
 
 def _signed(metric: str, number: float, like: float) -> str:
@@ -50,14 +58,17 @@ def change(each: Difference, number: float) -> str:
     """A difference, with its sign; per cent where it is a ratio."""
     if each.scale == "ratio":
         return f"{100 * number:+.1f} %"
-    return _signed(each.metric, number, max(abs(each.baseline.mean), abs(each.candidate.mean), abs(each.delta)))
+    return _signed(each.metric, number, max(map(abs, (each.delta, *(each.interval or ())))))
 
 
 def values(pair: ItemPair) -> tuple[str, str, str]:
     """The baseline, the candidate and the difference of an item, in the same decimals."""
     like = max(abs(pair.baseline), abs(pair.candidate))
     before, after = (value(pair.metric, number, like) for number in (pair.baseline, pair.candidate))
-    return before, after, _signed(pair.metric, pair.difference, like)
+    difference = _signed(pair.metric, pair.difference, like)
+    if pair.difference and not any(digit in difference for digit in "123456789"):  # it is small beside the values
+        difference = _signed(pair.metric, pair.difference, abs(pair.difference))
+    return before, after, difference
 
 
 def interval(each: Difference) -> str:
@@ -115,6 +126,8 @@ def verdict(each: Difference, found: Comparison) -> str:
 def _could_have(each: Difference) -> str:
     if each.detectable is None:
         return ""
+    if each.mcnemar_p is not None and each.detectable > 1:  # of pass and fail, where there is no such difference
+        return " So few items would have shown hardly any true difference."
     size = change(each, each.detectable).lstrip("+")
     return f" A true difference of {size} would have been found in 8 of 10 such comparisons."
 

@@ -64,7 +64,7 @@ def test_a_comparison_says_both_means_the_difference_and_its_interval(small: Com
     text = plain(comparison_view(small))
     assert "version new against version old: 4 items that both ran, 2 trials each" in text
     assert re.search(r"^right +0\.625 +0\.875 +\+0\.250 +-0\.777 to \+1\.277 ", text, re.MULTILINE)
-    assert "right: The interval holds 0: the difference may be chance. A true difference of" in words(text)
+    assert "right: The interval holds 0: the difference may be chance. So few items would have shown" in words(text)
     assert "(p = 0.495, paired t; exact McNemar 1.000)" in words(text)
     assert re.search(r"^pass\^k old +0\.625 +0\.500$", text, re.MULTILINE)
 
@@ -212,3 +212,47 @@ def test_text_in_markdown_stays_text(large: Comparison) -> None:
         if line.startswith("|"):  # a bar in a name opens no column
             assert len(re.findall(r"(?<!\\)\|", line)) in (6, 7, 8, 9)
     assert "❌ worse" in text and "✅ better" in text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "shown"),
+    [
+        (0.9, 0.9004, r"0\.900 +0\.900 +\+0\.000400 "),  # what is small beside its values is not rounded away
+        (2e-9, 3e-9, r"2e-09 +3e-09 +\+1e-09 "),
+        (2e12, 3e12, r"2e\+12 +3e\+12 +\+1e\+12 "),
+        (20_000.4, 20_000.9, r"20,000 +20,001 +\+0\.500 "),
+        (1234.5, 1235.5, r"1,234\.500 +1,235\.500 +\+1\.000 "),
+    ],
+)
+def test_numbers_of_any_size_are_shown_with_digits_that_tell(old: float, new: float, shown: str) -> None:
+    found = compared(table({"old": {f"i{n}": [old] for n in range(8)}, "new": {f"i{n}": [new] for n in range(8)}}))
+    text = plain(comparison_view(found), 120)
+    assert re.search(rf"^right +{shown}", text, re.MULTILINE)
+    assert re.search(rf"^i3 +{shown.strip()}", text, re.MULTILINE)
+
+
+def test_of_few_passes_and_failures_no_difference_is_named_that_cannot_be() -> None:
+    few = compared(table({"old": {"a": [1], "b": [0], "c": [1]}, "new": {"a": [0], "b": [1], "c": [1]}}))
+    detectable = few.difference().detectable
+    assert detectable is not None
+    assert detectable > 1
+    text = words(plain(comparison_view(few)))
+    assert "So few items would have shown hardly any true difference." in text
+    assert "would have been found" not in text
+
+
+def test_markdown_of_very_many_differences_fits_a_comment() -> None:
+    import numpy as np
+
+    random, names = np.random.default_rng(1), [f"metric {n}" for n in range(60)]
+    frame = pl.DataFrame({"version": ["old"] * 30 + ["new"] * 30, "task": [f"{n} {EVIL}" for n in range(30)] * 2})
+    frame = frame.with_columns(pl.Series(name, random.normal(size=60)) for name in names)
+    frame = frame.with_columns((pl.col("task").str.slice(0, 1)).alias("digit"), traceId=pl.col("task"))
+    frame = frame.with_columns(pl.when(pl.col("version") == "new").then(9.0).otherwise(0.0).alias("metric 40"))
+    found = compared(frame, metric=names, trial=None, by="digit", resamples=999)
+    text = found.to_markdown("https://traces.example.com/projects/agents/{trace}")
+    assert len(found.differences) > 100
+    assert len(text) < 65_536
+    assert "Of 60 differences these 40 are the clearest" in text
+    assert "| metric 40 |" in text
+    assert text.count("<details>") == 2
