@@ -145,12 +145,14 @@ def sql(
     parameters
         Values for its question marks, as text.
     format
-        table, json (one object a line) or csv; the limit is for tables only.
+        table, json (one object a line) or csv; the limit is for tables only. Lengths of time are seconds in the latter.
     timeout
         How long the query may work: 30s, 5m; as long as it takes without it.
     memory
         How much memory it may take: 512MB, 4GB.
     """
+    from colonnade.queries.lines import flat, flat_schema, json_line
+
     if format not in ("table", "json", "csv"):
         raise InvalidInput(f"no format {format!r}; there are table, json and csv")
     if limit < 1:
@@ -167,17 +169,15 @@ def sql(
 
                 show(rows_table(answer.arrow(), limit), pager=pager)
             case "json":
-                from colonnade.schemas.payloads import to_json
-
                 for batch in answer.batches():
                     for row in batch.to_pylist():
-                        print(to_json(row))
+                        print(json_line(row))
             case _:
                 import pyarrow.csv
 
-                with pyarrow.csv.CSVWriter(sys.stdout.buffer, answer.schema) as lines:
+                with pyarrow.csv.CSVWriter(sys.stdout.buffer, flat_schema(answer.schema)) as lines:
                     for batch in answer.batches():
-                        lines.write(batch)
+                        lines.write(flat(batch))
 
 
 @app.command

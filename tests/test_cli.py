@@ -288,6 +288,9 @@ def test_sql_tables_are_cut_and_say_so(colonnade_: Command, agent: Path) -> None
 
 def test_sql_for_other_programs(colonnade_: Command, agent: Path) -> None:
     query = "select name, cost from spans order by startedAt"
+    sums = "select sum(inputTokens) as tokens, max(endedAt - startedAt) as took from spans where model is not null"
+    assert json.loads(colonnade_("sql", agent, sums, "--format", "json").out)["took"] > 0
+    assert float(colonnade_("sql", agent, sums, "--format", "csv").out.splitlines()[1].split(",")[1]) > 0
     lines = colonnade_("sql", agent, query, "--format", "json").out.splitlines()
     assert [json.loads(line)["cost"] for line in lines] == [None, 0.0021, None]
     assert colonnade_("sql", agent, query, "--format", "csv").out.splitlines()[:2] == [

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import pyarrow as pa
 
 from colonnade.engine.running import Engine, Running
+from colonnade.engine.sql_lengths import lengths_of, with_lengths
 from colonnade.errors import QueryCancelled, QueryError
 from colonnade.queries.shown import Rows
 
@@ -43,8 +44,8 @@ class SqlResult(Rows):
 
     @property
     def schema(self) -> pa.Schema:
-        """Names and Arrow types of the columns; waits for the first rows."""
-        return self._running.wait(self._schema)
+        """Names and Arrow types of the columns; waits for the first rows. Lengths of time are durations."""
+        return with_lengths(self._running.wait(self._schema))
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Record batches as they come, once. What is not read of them when the iterator ends is let go."""
@@ -52,8 +53,9 @@ class SqlResult(Rows):
             yield from self._rows.to_batches()
             return
         try:
+            schema = self.schema
             while (batch := self._running.wait(self._running.begin(self._read))) is not None:
-                yield batch
+                yield lengths_of(batch, schema)
         finally:
             self._running.stop(QueryError("these rows were read as a stream, once: ask again, or use arrow()"))
 
@@ -65,9 +67,16 @@ class SqlResult(Rows):
         return self._rows
 
     def polars(self) -> polars.DataFrame:
-        """All rows as a Polars frame."""
+        """All rows as a Polars frame. ``QueryError`` for a column of a type that Polars has not: a union, or intervals
+        within a list.
+        """
         import polars
 
+        for field in self.schema:
+            if not _has_polars(field.type):
+                raise QueryError(
+                    f"Polars has no type for {field.name} ({field.type}): cast it, or use arrow() or rows()"
+                )
         frame = polars.from_arrow(self.arrow())
         return frame if isinstance(frame, polars.DataFrame) else frame.to_frame()
 
@@ -104,7 +113,9 @@ class SqlResult(Rows):
 
     def __str__(self) -> str:
         """A plan as text, other rows as Polars shows them. Reads all rows."""
-        return str(self.polars()) if (plan := self.plan) is None else plan
+        if (plan := self.plan) is not None:
+            return plan
+        return str(self.polars()) if all(_has_polars(field.type) for field in self.schema) else str(self.arrow())
 
     def __repr__(self) -> str:
         if not self._schema.done():
@@ -113,3 +124,10 @@ class SqlResult(Rows):
             return f"<SqlResult that failed: {self._schema.exception()}>"
         rows = "" if self._rows is None else f"{self._rows.num_rows:,} rows of "
         return f"<SqlResult {rows}{', '.join(self._schema.result().names)}>"
+
+
+def _has_polars(kind: pa.DataType) -> bool:
+    """Whether Polars has a type for an Arrow type; where it has not, it fails in ways that nobody can catch."""
+    if pa.types.is_union(kind) or kind == pa.month_day_nano_interval():
+        return False
+    return all(_has_polars(kind.field(place).type) for place in range(kind.num_fields))

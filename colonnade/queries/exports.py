@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from colonnade.engine.plan import TRUE, Filter, Scan, between
 from colonnade.errors import InvalidInput
+from colonnade.queries.lines import flat, flat_schema
 from colonnade.queries.times import time_of
 from colonnade.schemas.table import Table
 
@@ -104,29 +105,11 @@ def _writer(kind: str, path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.R
         case "csv":
             import pyarrow.csv as csv
 
-            flat = pa.schema([field.with_type(pa.string()) if _is_list(field) else field for field in schema])
-            with csv.CSVWriter(path, flat) as table:
-                yield lambda batch: table.write_batch(_flattened(batch, flat))
+            with csv.CSVWriter(path, flat_schema(schema)) as table:
+                yield lambda batch: table.write_batch(flat(batch))
         case _:
             with path.open("w", encoding="utf-8") as lines:
                 yield lambda batch: lines.writelines(_json_lines(batch))
-
-
-def _is_list(of: pa.Field | pa.Array) -> bool:
-    return bool(pa.types.is_list(of.type))
-
-
-def _flattened(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """Lists, which CSV does not know, as JSON."""
-    from colonnade.schemas.payloads import to_json
-
-    columns = [
-        pa.array([None if each is None else to_json(each) for each in column.to_pylist()], pa.string())
-        if _is_list(column)
-        else column
-        for column in batch.columns
-    ]
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _json_lines(batch: pa.RecordBatch) -> Iterator[str]:
