@@ -6,7 +6,7 @@ from rich.text import Text
 
 from colonnade.display.formats import ABSENT, plural, safe
 from colonnade.display.notebook import html_of, text_of
-from colonnade.display.page import element, fragment
+from colonnade.display.page import element, fragment, scrolled
 from colonnade.display.screen import Column, Picture, fitted, stacked
 from colonnade.queries.agreement import Agreement
 
@@ -36,7 +36,9 @@ def _(found: Agreement) -> str:
         for row in _rows(found)
     ]
     table = element("table", element("thead", element("tr", *heads)), element("tbody", *rows), class_="cn-table")
-    return fragment(element("p", _said(found)), element("div", table, class_="cn-scroll"), label="Agreement of scorers")
+    return fragment(
+        element("p", _said(found)), scrolled(table, "agreement of each two scorers"), label="Agreement of scorers"
+    )
 
 
 def _class(place: int) -> str | None:

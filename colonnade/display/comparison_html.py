@@ -25,7 +25,7 @@ from colonnade.display.comparison_words import (
 )
 from colonnade.display.formats import plural, safe
 from colonnade.display.notebook import html_of, text_of
-from colonnade.display.page import Html, element, fragment, joined, page
+from colonnade.display.page import Html, element, fragment, joined, page, scrolled
 from colonnade.queries.comparing.comparison import Comparison
 from colonnade.queries.comparing.values import Difference, ItemPair
 
@@ -38,6 +38,7 @@ ON_PAGE: Final = 200
 _WIDTH, _HEIGHT, _EDGE = 240, 22, 8
 _CLASSES: Final = {"better": "cn-good", "worse": "cn-bad", "undecided": ""}
 _STYLE: Final = """
+.colonnade .cn-table td a { display: inline-block; line-height: 24px; }
 .colonnade .cn-forest { display: block; width: 240px; height: 22px; overflow: visible; }
 .colonnade .cn-forest .cn-zero { stroke: var(--cn-soft); stroke-width: 1; stroke-dasharray: 2 2; }
 .colonnade .cn-forest .cn-range { stroke: var(--cn-ink); stroke-width: 2; fill: none; }
@@ -125,7 +126,7 @@ def _differences(found: Comparison, shown: Sequence[Difference]) -> Html:
         drawn += "; the fine one is as long as it must be for this many questions, and decides"
     if found.tolerance:
         drawn += "; the band is what does not matter"
-    return _table(heads, rows, f"{drawn}.")
+    return _table(heads, rows, "differences" if shown[0].part is None else "differences by slice", f"{drawn}.")
 
 
 def _forest(each: Difference, shown: Sequence[Difference], found: Comparison) -> Html:
@@ -186,7 +187,7 @@ def _reliability(each: Difference) -> Html:
         for what, before, after in rows
         for name, values in zip(names, (before, after), strict=True)
     ]
-    return _table(heads, lines)
+    return _table(heads, lines, f"pass^k and pass@k of {safe(each.metric, 40)}")
 
 
 def _items(found: Comparison, pairs: Sequence[ItemPair], trace_url: str | None) -> Html:
@@ -211,7 +212,7 @@ def _items(found: Comparison, pairs: Sequence[ItemPair], trace_url: str | None) 
         )
         for pair in pairs
     ]
-    return _table(heads, rows)
+    return _table(heads, rows, "items that changed")
 
 
 def _traces(ids: Sequence[str], trace_url: str | None) -> Html:
@@ -223,10 +224,10 @@ def _traces(ids: Sequence[str], trace_url: str | None) -> Html:
     return joined(shown[:-1])
 
 
-def _table(heads: Sequence[Html], rows: Sequence[Html], caption: str | None = None) -> Html:
+def _table(heads: Sequence[Html], rows: Sequence[Html], label: str, caption: str | None = None) -> Html:
     above = element("caption", caption) if caption else None
     body = element("table", above, element("thead", element("tr", *heads)), element("tbody", *rows), class_="cn-table")
-    return element("div", body, class_="cn-scroll")
+    return scrolled(body, label)
 
 
 def _head(text: str, *, number: bool = False) -> Html:

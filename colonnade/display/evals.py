@@ -10,7 +10,7 @@ from rich.text import Text
 from colonnade.display.comparison_words import named
 from colonnade.display.formats import number, plural, safe
 from colonnade.display.notebook import html_of, text_of
-from colonnade.display.page import element, fragment
+from colonnade.display.page import element, fragment, scrolled
 from colonnade.display.screen import Column, Picture, fitted, stacked
 from colonnade.queries.results import PassK
 
@@ -81,4 +81,4 @@ def _(found: PassK) -> str:
     ]
     table = element("table", element("thead", element("tr", *heads)), element("tbody", *rows), class_="cn-table")
     notes = [element("p", note, class_="cn-soft") for note in _notes(found)]
-    return fragment(head, element("div", table, class_="cn-scroll"), *notes, label="pass^k and pass@k")
+    return fragment(head, scrolled(table, "pass^k and pass@k by k"), *notes, label="pass^k and pass@k")

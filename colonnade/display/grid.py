@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from colonnade.display.formats import number, plural, safe
 from colonnade.display.notebook import html_of, text_of
-from colonnade.display.page import Html, element, fragment, joined
+from colonnade.display.page import Html, element, fragment, joined, scrolled
 from colonnade.display.tables import cells_of, is_number, rows_table, spans_table
 from colonnade.queries.pages import Page
 from colonnade.queries.shown import Rows
@@ -61,9 +61,7 @@ def grid(rows: pa.Table) -> Html:
         said = f"the first {HEAD} and the last {TAIL} of {said}"
     more = rows.num_columns - len(names)
     said += f", the first {COLUMNS} of {rows.num_columns:,} columns" if more else ""
-    # A region that scrolls must be reached by the keyboard.
-    scroll = element("div", shown, class_="cn-scroll", tabindex=0, role="group", aria_label=said)
-    return joined([scroll, element("p", said, class_="cn-soft")])
+    return joined([scrolled(shown, said), element("p", said, class_="cn-soft")])
 
 
 def _rows(rows: pa.Table, sides: list[str | None]) -> list[Html]:

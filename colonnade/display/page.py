@@ -78,6 +78,11 @@ def _shown(found: re.Match[str]) -> str:
     return "\u2421" if code == 0x7F else f"[U+{code:04X}]"
 
 
+def scrolled(table: Html, label: str) -> Html:
+    """A table that is scrolled where it does not fit, by the keyboard too; ``label`` is what is heard of it."""
+    return element("div", table, class_="cn-scroll", tabindex=0, role="group", aria_label=label)
+
+
 def joined(parts: Iterable[Content]) -> Html:
     """Contents one after the other."""
     return _html("".join([_written(part) for part in parts]))

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from colonnade.display.formats import ABSENT, duration, moneys, number, safe
-from colonnade.display.page import Content, Html, element
+from colonnade.display.page import Content, Html, element, scrolled
 
 STYLE: Final = """
 .colonnade code.cn-id { display: inline-block; max-width: 11ch; overflow: hidden; text-overflow: ellipsis;
@@ -137,8 +137,7 @@ def _table(
     table = element(
         "table", caption, element("thead", element("tr", *head)), element("tbody", *body), class_="cn-table"
     )
-    # It can be scrolled where it does not fit, also by keys.
-    return element("div", table, class_="cn-scroll", tabindex=0, role="region", aria_label=label)
+    return scrolled(table, label)
 
 
 def tokens(row: Mapping[str, Any]) -> float | None:

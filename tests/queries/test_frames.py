@@ -218,9 +218,9 @@ def test_columns_filters_and_limits_reach_the_plan() -> None:
         assert asked.plan == Scan(SPANS, Is("name", "=", "chat"), columns=("name", "cost"))
         assert narrowed(store.spans.order_by("cost"), ["cost"], None, 3).plan.limit == 3
         assert narrowed(store.spans, ["cost"], None, 3).plan.limit is None  # in any order reading just ends
-        assert narrowed(store.spans.limit(2), None, pl.col("name") == "chat", None).filter == TRUE
+        assert narrowed(store.spans.limit(2), None, pl.col("name") == "chat", None).kept == TRUE
         model = store.spans.columns(name=col.attributes["model"])
-        assert narrowed(model, ["name"], pl.col("name") == "chat", None).filter == TRUE
+        assert narrowed(model, ["name"], pl.col("name") == "chat", None).kept == TRUE
 
 
 def test_a_lazy_frame_reads_when_it_is_collected_and_what_is_there_then() -> None:

@@ -75,7 +75,7 @@ def test_a_difference_of_moments_is_a_duration_everywhere() -> None:
 
 def test_what_has_no_length_or_no_type_says_how_to_ask() -> None:
     with colonnade.open(":memory:") as store:
-        with pytest.raises(QueryError, match="took is an interval with months.*cast it to text"):
+        with pytest.raises(QueryError, match=r"took is an interval with months.*cast it to text"):
             store.sql("select interval 2 months as took").arrow()
         for written in ("union_value(a := 1)", "[interval 1 day]", "{'a': interval 1 day}"):
             odd = store.sql(f"select {written} as odd")

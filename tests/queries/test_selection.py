@@ -5,6 +5,7 @@ import copy
 import os
 import pickle
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -360,8 +361,8 @@ def test_mistakes_are_told_where_they_are_made(mistake: Any, said: str) -> None:
         (lambda store: store.spans.head(), r"limit\(10\)"),
         (lambda store: store.spans.sort("cost"), r"order_by\('cost', descending=True\)"),
         (lambda store: store.spans.nothing, "'Selection' object has no attribute 'nothing'$"),
-        (lambda store: col.metadata.plan, r"written col\('metadata'\)\['plan'\]"),
-        (lambda store: col.cost.isnull(), "did you mean 'is_null'"),
+        (lambda store: attrgetter("plan")(col.metadata), r"written col\('metadata'\)\['plan'\]"),
+        (lambda store: attrgetter("isnull")(col.cost), "did you mean 'is_null'"),
     ],
 )
 def test_what_other_libraries_call_it_is_answered_with_what_it_is_called_here(habit: Any, said: str) -> None:

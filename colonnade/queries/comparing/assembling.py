@@ -113,6 +113,8 @@ def _others(
 
 def _check_side(trials: pl.DataFrame, side: str, metric: str, what: str) -> None:
     if not (trials["side"] == side).any():
+        if metric in SPENT:  # of a storage it is read from traces, and of a table it is a column
+            raise InvalidInput(f"of {side!r} nothing that was run says its {metric}, so it cannot be compared")
         raise InvalidInput(f"{side!r} has no {what} by {metric!r} that says its item, so it cannot be compared")
 
 
