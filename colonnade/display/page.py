@@ -158,7 +158,7 @@ STYLE: Final = """
 .colonnade :focus-visible { outline: 2px solid var(--cn-link); outline-offset: -2px; border-radius: 3px; }
 .colonnade h1, .colonnade h2, .colonnade h3 { margin: 0; font-weight: 600; line-height: 1.3; color: var(--cn-ink); }
 .colonnade h1 { font-size: 20px; } .colonnade h2 { font-size: 15px; margin-top: 28px; }
-.colonnade h3 { font-size: 13px; }
+.colonnade h3 { font-size: 13px; } .colonnade p + h3 { margin-top: 12px; }
 .colonnade p { margin: 4px 0; } .colonnade a { color: var(--cn-link); }
 .colonnade code, .colonnade pre { font-family: var(--cn-mono); font-size: 12px; background: none; padding: 0;
   color: inherit; }

@@ -15,6 +15,8 @@ from colonnade.display.formats import moment, safe
 from colonnade.display.page import Html, element
 
 WIDTH: Final = 528
+_YEARS: Final = timedelta(days=300)
+"""Over longer than this, a day and a month may be of one year or of another."""
 HEIGHT: Final = 190
 _LEFT: Final = 58
 _RIGHT: Final = 8
@@ -201,7 +203,7 @@ def ticks(least: float, most: float, *, whole: bool = False) -> list[float]:
 def time_marks(times: Sequence[datetime], width: timedelta) -> list[tuple[int, str]]:
     """At which intervals the axis of time has a mark, and what it says: at most seven, at round times.
 
-    Hours are marked by their time, and by the date at midnight; days by the date.
+    Hours are marked by their time, and by the date at midnight; days by the date; over years by month and year.
     """
     if not times:
         return []
@@ -210,13 +212,14 @@ def time_marks(times: Sequence[datetime], width: timedelta) -> list[tuple[int, s
         if step >= width and (times[-1] + width - times[0]) / step <= 7:
             break
     found = []
+    date = "%b %Y" if times[-1] - times[0] > _YEARS else "%d %b"
     for place, time in enumerate(times):
         since = time.replace(hour=0, minute=0, second=0, microsecond=0)
         if hours > 24:
             since = datetime(1970, 1, 5, tzinfo=time.tzinfo)  # a Monday
         if (time - since) % step < width:
             midnight = time.hour == time.minute == 0
-            found.append((place, f"{time:%d %b}" if midnight or hours >= 24 else f"{time:%H:%M}"))
+            found.append((place, f"{time:{date}}" if midnight or hours >= 24 else f"{time:%H:%M}"))
     return found
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import pyarrow as pa
 
-from colonnade.display.formats import ABSENT, duration, moneys, number, safe
+from colonnade.display.formats import ABSENT, duration, moment, moneys, number, safe
 from colonnade.display.page import Content, Html, element, scrolled
 
 STYLE: Final = """
@@ -180,7 +180,7 @@ def _said(error: str | None) -> str:
 
 
 def _began(time: datetime | None) -> str:
-    return ABSENT if time is None else f"{time.astimezone(UTC):%d %b %H:%M:%S}"
+    return moment(time)
 
 
 def _count(count: int) -> Content:

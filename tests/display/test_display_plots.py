@@ -79,3 +79,10 @@ def test_marks_say_what_they_show_and_names_are_text() -> None:
     drawn = str(bars(plot(1)))
     assert "<title>2026-01-31 00:00:00 UTC\n&lt;b&gt;: 1</title>" in drawn
     assert 'aria-label="a chart; &lt;b&gt;: 1 to 1"' in drawn
+
+
+def test_over_years_marks_say_the_year() -> None:
+    times = [MIDNIGHT + timedelta(days=28 * place) for place in range(38)]
+    marks = [text for _, text in time_marks(times, timedelta(days=28))]
+    assert len(set(marks)) == len(marks) > 3
+    assert all(re.fullmatch(r"[A-Z][a-z]{2} 20\d\d", text) for text in marks)
