@@ -108,6 +108,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--colonnade-tolerance", type=float, default=0.0, metavar="D", help="differences up to D do not matter"
     )
+    group.addoption(
+        "--colonnade-lower-is-better",
+        action="append",
+        default=[],
+        metavar="SCORER",
+        help="less of this scorer is better; may be given again",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -191,7 +198,8 @@ def _compared(config: pytest.Config) -> tuple[list[str], bool]:
     try:
         with colonnade.open(_absolute(config, config.getoption("--colonnade-store"))) as store:
             tolerance = config.getoption("--colonnade-tolerance")
-            found = colonnade.compare(store, baseline, batch, tolerance=tolerance)
+            less = config.getoption("--colonnade-lower-is-better")
+            found = colonnade.compare(store, baseline, batch, tolerance=tolerance, lower_is_better=less)
     except colonnade.ColonnadeError as error:
         # Not to know is no pass: what was asked to fail on a regression fails where none could be looked for.
         return [f"The scores of {batch} cannot be compared: {error}"], True

@@ -101,6 +101,13 @@ def test_a_tolerance_is_heard(baseline: Evals) -> None:
     assert baseline.run(*worse, "--colonnade-fail-on-regression", "--colonnade-tolerance", "0.2").returncode == 0
 
 
+def test_of_a_scorer_less_may_be_better(baseline: Evals) -> None:
+    less = ("--level", "0.4", "--colonnade-store", "agent", "--colonnade-baseline", "main")
+    told = baseline.run(*less, "--colonnade-fail-on-regression", "--colonnade-lower-is-better", "pytest")
+    assert told.returncode == 0
+    assert "is better. The interval" in told.stdout
+
+
 def test_a_test_that_failed_keeps_its_exit_code_and_its_score(evals: Evals) -> None:
     evals.write("def test_fails(score):\n    score(1)\n    score(0, trial=7, dataset='d')\n    assert False")
     ran = evals.run("--colonnade-store", "agent", "--colonnade-batch", "new", "--colonnade-baseline", "nobody")
