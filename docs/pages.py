@@ -18,6 +18,14 @@ ROOT: Final = Path(__file__).parent.parent
 BUILT: Final = ROOT / "build" / "docs"
 _LINK: Final = re.compile(r"(\]\((?!\w+:)[^)#\s]+)\.(?:md|ipynb)(?=[)#])")
 """A link to another source: not to a site, with or without a place in it."""
+_DARK: Final = re.compile(r'^ *<source media="\(prefers-color-scheme: dark\)".*\n', re.MULTILINE)
+"""A picture for the dark: the pages are light, whatever the reader's system."""
+_STYLE: Final = """
+.jp-RenderedMarkdown .highlight { margin: 0 0 1em; }
+.jp-RenderedMarkdown .highlight pre { background: #f5f6f8; padding: 8px 12px; overflow-x: auto; white-space: pre; }
+.jp-RenderedMarkdown :is(img, picture) { max-width: 100%; }
+"""
+"""What the exporter leaves out: code that stands apart from text, and scrolls instead of wrapping."""
 
 
 def main() -> None:
@@ -48,8 +56,9 @@ def write(source: Path, book: Any) -> None:
 
     for cell in book.cells:
         if cell.cell_type == "markdown":
-            cell.source = _LINK.sub(r"\1.html", cell.source)
+            cell.source = _DARK.sub("", _LINK.sub(r"\1.html", cell.source))
     html, _ = nbconvert.HTMLExporter().from_notebook_node(book, resources={"metadata": {"name": source.stem}})
+    html = html.replace("</head>", f"<style>{_STYLE}</style></head>", 1)
     page = (BUILT / source).with_suffix(".html")
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(html, encoding="utf-8")

@@ -51,7 +51,7 @@ _STYLE: Final = """
 .colonnade .cn-forest .cn-tolerance { fill: var(--cn-wash); }
 .colonnade .cn-axis { display: flex; justify-content: space-between; width: 240px; font-weight: 400;
   color: var(--cn-soft); }
-.colonnade .cn-said { margin: 6px 0; max-width: 80ch; }
+.colonnade .cn-verdict { margin: 6px 0; max-width: 80ch; }
 .colonnade details { margin: 10px 0; } .colonnade summary { cursor: pointer; font-weight: 600; }
 """
 
@@ -173,7 +173,11 @@ def _said(each: Difference, found: Comparison) -> Html:
     tested = f" ({tests(each)})" if each.p is not None else ""
     said = element("span", verdict(each, found), class_=_CLASSES[each.verdict] or None)
     return element(
-        "p", element("b", f"{about(each, found)}: "), said, element("span", tested, class_="cn-soft"), class_="cn-said"
+        "p",
+        element("b", f"{about(each, found)}: "),
+        said,
+        element("span", tested, class_="cn-soft"),
+        class_="cn-verdict",
     )
 
 

@@ -15,13 +15,13 @@ STYLE: Final = """
 .colonnade code.cn-id { display: inline-block; max-width: 11ch; overflow: hidden; text-overflow: ellipsis;
   white-space: nowrap; vertical-align: bottom; user-select: all; }
 .colonnade table.cn-table td.cn-time { white-space: nowrap; }
-.colonnade table.cn-table td.cn-name { min-width: 116px; } .colonnade table.cn-table td.cn-said { min-width: 220px; }
+.colonnade table.cn-table td.cn-name { min-width: 116px; } .colonnade table.cn-table td.cn-words { min-width: 220px; }
 """
 """Of an identifier the first letters are seen; all of it is there, and is what is copied."""
 _NUMBER: Final = "cn-number"
 _TIME: Final = "cn-time"
 _NAME: Final = "cn-name"
-_SAID: Final = "cn-said"
+_SAID: Final = "cn-words"
 _MOST: Final = 20
 """Rows of tables that may have any number."""
 

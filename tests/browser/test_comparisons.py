@@ -68,6 +68,8 @@ def test_everything_that_opens_is_accessible(
         page = open_html(html, dark=dark, width=width, name=name)
         page.evaluate(OPEN)
         assert page.locator("details:not([open])").count() == 0
+        # A thread below it, and its style, change nothing.
+        assert page.locator(".cn-verdict").first.evaluate("each => getComputedStyle(each).borderLeftWidth") == "0px"
         assert accessible(page) == []
         assert page.happened == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
