@@ -191,8 +191,11 @@ _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def fragment(*content: Content, label: str, style: str = "") -> str:
-    """A picture for a notebook's cell: a region called ``label`` with the common style and ``style``, CSS of ours."""
-    return f"{_sheet(style)}{element('section', *content, class_='colonnade', aria_label=label)}"
+    """A picture for a notebook's cell: a group called ``label`` with the common style and ``style``, CSS of ours.
+
+    It is no landmark: those have names of their own, and a notebook may hold the same picture twice.
+    """
+    return f"{_sheet(style)}{element('section', *content, class_='colonnade', role='group', aria_label=label)}"
 
 
 def page(title: str, *content: Content, style: str = "") -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from colonnade.errors import QueryError
 
@@ -36,6 +35,8 @@ def lengths_of(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
 
 def _length(column: pa.Array, name: str) -> pa.Array:
+    import pyarrow.compute as pc  # a module that only intervals should pay for
+
     rows, values = len(column), column.buffers()[1]
     halves = pa.Array.from_buffers(pa.int32(), 4 * rows, [None, values], offset=4 * column.offset)
     whole = pa.Array.from_buffers(pa.int64(), 2 * rows, [None, values], offset=2 * column.offset)
@@ -55,4 +56,6 @@ def _length(column: pa.Array, name: str) -> pa.Array:
 
 
 def _where(there: pa.Array, values: pa.Array) -> pa.Array:
+    import pyarrow.compute as pc
+
     return pc.if_else(there, values, pa.scalar(None, values.type))

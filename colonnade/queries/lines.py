@@ -14,7 +14,6 @@ from math import isfinite
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 
 def json_line(value: object) -> str:
@@ -48,6 +47,8 @@ def _flat(column: pa.Array) -> pa.Array:
         texts = [None if each is None else json_line(each) for each in column.to_pylist()]
         return pa.array(texts, pa.string())
     if pa.types.is_duration(column.type):
+        import pyarrow.compute as pc
+
         return pc.divide(column.cast(pa.duration("us")).cast(pa.int64()).cast(pa.float64()), 1e6)
     return column
 
