@@ -195,7 +195,7 @@ def fragment(*content: Content, label: str, style: str = "") -> str:
 
     It is no landmark: those have names of their own, and a notebook may hold the same picture twice.
     """
-    return f"{_sheet(style)}{element('section', *content, class_='colonnade', role='group', aria_label=label)}"
+    return f"{_sheet(style)}{element('div', *content, class_='colonnade', role='group', aria_label=label)}"
 
 
 def page(title: str, *content: Content, style: str = "") -> str:

@@ -13,7 +13,7 @@ from colonnade.display.notebook import HTML, mimebundle
 NASTY = (
     "<script>alert(1)</script>",
     "</style><img src=x onerror=alert(1)>",
-    "</pre></details></section><script>document.body.innerHTML = ''</script>",
+    "</pre></details></div></section><script>document.body.innerHTML = ''</script>",
     "<svg/onload=alert(1)>",
     "<iframe srcdoc='<script>alert(1)</script>'></iframe>",
     "<a href='javascript:alert(1)'>here</a>",
