@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
 from operator import is_
 from typing import Any, Literal, TypeVar
 
@@ -168,14 +167,6 @@ def desc(column: str) -> Order:
     return Order(column, descending=True)
 
 
-@lru_cache(maxsize=256)
-def _completed(order: tuple[Order, ...], key: tuple[str, ...]) -> tuple[Order, ...]:
-    terms: dict[str, Order] = {}
-    for term in (*order, *map(asc, key)):
-        terms.setdefault(term.column, term)
-    return tuple(terms.values())
-
-
 @dataclass(frozen=True, slots=True)
 class Bucket:
     """A timestamp column cut down to a multiple of ``width`` since the Unix epoch; null stays null."""
@@ -258,7 +249,10 @@ class Scan:
         """The order with the key appended, so that equal rows have a place; empty where rows may come in any order."""
         if not self.order and self.limit is None and not self.offset:
             return ()
-        return _completed(self.order, self.table.key)
+        terms: dict[str, Order] = {}
+        for term in (*self.order, *map(asc, self.table.key)):
+            terms.setdefault(term.column, term)
+        return tuple(terms.values())
 
     @property
     def projection(self) -> tuple[str, ...]:
