@@ -1,0 +1,270 @@
+"""Texts that mean something to some database are only texts, in every place that takes one, on every store.
+
+Each is a row's id, its key and its value at once; so a text that were read as a condition, a pattern, an operator or a
+command would find, change or delete the rows of all the others too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from colonnade.engine.plan import At, Contains, Delete, Filter, Is, Not, Null, OneOf, Patch, Put, Scan
+from colonnade.errors import ColonnadeError, InvalidInput
+from colonnade.schemas import AGENTS, MESSAGES, RESOURCES, SCORES, SPANS, STORED, THREADS, WORKFLOWS
+from colonnade.schemas.records import encode
+from colonnade.schemas.table import Table
+from colonnade.testing.searched import in_lower_case, words_of
+
+NOW = "2026-01-31T12:00:00Z"
+LIVES = (
+    "x' OR '1'='1", "'; DROP TABLE mastra_threads; DROP TABLE threads; --", "''", 'say "hi"', '"', "`id`", "[id]", "/* */",
+    "%", "_", "100%", "100", "1_0", "1a0", "*", "?", "\\", "back\\slash", "\\'", "\\u0041", "\\N",
+    "$where", "$gt", '{"$gt": ""}', '["a"]', "null", "true", "0", "id", "a.b", "$.a", "a[0]", ":id", "$1", "?1", "%s",
+    "{id:String}", "{}", "thread:id", "colonnade:*", "redis.call('FLUSHALL')", "']] return 1 --", "\r\n$3\r\nFOO", "\ta",
+    "\U0001f600", "\U0001f468\u200d\U0001f469", "e\u0301", "\xe9", "\xc9", "\u05e9\u05dc\u05d5\u05dd", "\u202etfel", "\uffff", "a ", "a", "A", "__proto__", "constructor",
+)  # fmt: skip
+"""Quotes, wildcards, escapes, operators, placeholders and commands of all the stores, and writing of other kinds."""
+
+STRANGE = ("NUL \0 here", "\0", "cut \ud83d", "\ufdd0")
+"""What keys and values of metadata may be, and identifiers may not."""
+
+
+def rows(table: Table, text: str) -> dict[str, Any]:
+    """A record that has a text wherever it may."""
+    said = {text: text, "value": text, "list": [text, {text: [text]}]}
+    return {
+        "threads": {"id": text, "resourceId": text, "title": text, "metadata": said, "createdAt": NOW, "updatedAt": NOW},
+        "messages": {
+            "id": text, "threadId": text, "resourceId": text, "role": "user", "type": text, "createdAt": NOW,
+            "content": {"format": 2, "parts": [{"type": "text", "text": text}], "metadata": said},
+        },
+        "resources": {"id": text, "workingMemory": text, "metadata": said, "createdAt": NOW, "updatedAt": NOW},
+        "workflows": {
+            "workflowName": text, "runId": text, "resourceId": text, "snapshot": {"runId": text, "context": said},
+            "createdAt": NOW, "updatedAt": NOW,
+        },
+        "scores": {
+            "id": text, "scorerId": text, "traceId": text, "spanId": text, "runId": text, "entityId": text, "entity": said,
+            "scorer": said, "output": text, "source": "TEST", "score": 1.0, "reason": text, "createdAt": NOW,
+            "updatedAt": NOW,
+        },
+        "spans": {
+            "traceId": text, "spanId": text, "name": text, "scope": text, "spanType": text, "startedAt": NOW, "isEvent": False,
+            "input": text, "metadata": said, "tags": [text], "attributes": said, "userId": text, "createdAt": NOW,
+            "updatedAt": NOW,
+        },
+        "agents": {
+            "id": text, "name": text, "instructions": text, "model": said, "metadata": said, "createdAt": NOW,
+            "updatedAt": NOW,
+        },
+    }[table.name]  # fmt: skip
+
+
+@pytest.fixture
+def filled(storage: Any) -> Any:
+    """A storage with a row of each text in every table."""
+    keep(storage, *LIVES)
+    return storage
+
+
+def keep(storage: Any, *texts: str) -> None:
+    """Keep a row of each text in every table."""
+    storage.memory.save_messages(messages=[rows(MESSAGES, text) for text in texts])
+    storage.scores.save_scores(scores=[rows(SCORES, text) for text in texts])
+    storage.observability.batch_create_spans(records=[rows(SPANS, text) for text in texts])
+    for table in (THREADS, RESOURCES, WORKFLOWS, AGENTS):
+        storage.execute(Put(table, encode(table, [rows(table, text) for text in texts])))
+
+
+def ids(storage: Any, table: Table, where: Filter) -> list[str]:
+    """The texts whose rows are found."""
+    (*_, name) = table.key
+    return sorted(storage.execute(Scan(table, where, columns=(name,))).column(0).to_pylist())
+
+
+def test_a_text_finds_its_own_rows_and_no_other(filled: Any) -> None:
+    everything = sorted(LIVES)
+    for text in LIVES:
+        seen = filled.memory.get_thread_by_id(thread_id=text)
+        assert {name: seen[name] for name in ("id", "resourceId", "title", "metadata")} == {
+            name: rows(THREADS, text)[name] for name in ("id", "resourceId", "title", "metadata")
+        }
+        (found,) = filled.memory.list_threads_by_resource_id(resource_id=text)["threads"]
+        assert found["id"] == text
+        (said,) = filled.memory.list_messages(thread_id=text, resource_id=text)["messages"]
+        assert said["content"] == rows(MESSAGES, text)["content"] and said["id"] == said["threadId"] == text
+        assert filled.memory.get_resource_by_id(resource_id=text)["workingMemory"] == text
+        run = filled.workflows.get_workflow_run_by_id(run_id=text, workflow_name=text)
+        assert run["snapshot"] == rows(WORKFLOWS, text)["snapshot"] and run["resourceId"] == text
+        (span,) = filled.observability.get_trace(trace_id=text)["spans"]
+        for name in ("spanId", "name", "scope", "input", "metadata", "tags", "attributes"):
+            assert span[name] == rows(SPANS, text)[name], name
+        filters = {"metadata": {text: text}, "tags": [text], "userId": text}
+        (root,) = filled.observability.list_traces(filters=filters)["spans"]
+        assert root["traceId"] == text
+        (score,) = filled.scores.list_scores_by_span(trace_id=text, span_id=text)["scores"]
+        assert score["id"] == score["reason"] == text
+        assert filled.agents.get_agent_by_id(id=text)["instructions"] == text
+    assert ids(filled, THREADS, Not(Null("id"))) == everything
+
+
+def test_a_text_in_a_filter_is_compared_and_nothing_else(filled: Any) -> None:
+    everything = set(LIVES)
+    for text in LIVES:
+        only, others = [text], sorted(everything - {text})
+        where = Is("title", "=", text) & OneOf("resourceId", (text, "nobody"))
+        assert ids(filled, THREADS, where & Is(At("metadata", ("value",)), "=", text)) == only
+        assert (
+            ids(filled, THREADS, Is(At("metadata", (text,)), "=", text) & Is(At("metadata", ("list",)), "has", text))
+            == only
+        )
+        assert ids(filled, THREADS, Not(Null(At("metadata", ("list", 1, text))))) == only
+        assert ids(filled, SPANS, Is("name", "!=", text)) == others
+        lower = in_lower_case(text)
+        holding = sorted(each for each in LIVES if lower in in_lower_case(each))
+        assert ids(filled, SPANS, Contains("name", text)) == holding
+        assert ids(filled, MESSAGES, Is("type", "<", text)) == sorted(each for each in LIVES if each < text)
+
+
+def test_a_text_is_a_text_in_questions_sql_and_search(filled: Any) -> None:
+    for text in LIVES:
+        found = filled.sql('select id from threads where title = ? and "resourceId" = ?', [text, text])
+        assert found.rows() == [{"id": text}]
+        words = words_of(text)
+        if not words:
+            with pytest.raises(InvalidInput, match="word"):
+                filled.search(text, table="threads", fields=["title"])
+            continue
+        hits = {hit.key["id"] for hit in filled.search(text, table="threads", fields=["title"], limit=100)}
+        assert hits == {each for each in LIVES if set(words) <= set(words_of(each))}
+
+
+def test_a_text_changes_and_deletes_its_own_rows_and_no_other(filled: Any) -> None:
+    left, gone = LIVES[::3], [text for at, text in enumerate(LIVES) if at % 3]
+    for text in gone:
+        filled.memory.update_thread(id=text, title=text + "!", metadata={text: "changed", text + text: text})
+        assert filled.execute(Patch(SPANS, Is("name", "=", text), {"scope": text + "!"})) == 1
+    for text in gone:
+        thread = filled.memory.get_thread_by_id(thread_id=text)
+        said = rows(THREADS, text)["metadata"]
+        assert (thread["title"], thread["metadata"]) == (text + "!", said | {text: "changed", text + text: text})
+    assert ids(filled, THREADS, OneOf("title", tuple(text + "!" for text in LIVES))) == sorted(gone)
+    assert ids(filled, SPANS, OneOf("scope", tuple(text + "!" for text in LIVES))) == sorted(gone)
+    for text in gone[::2]:
+        filled.memory.delete_thread(thread_id=text)
+    filled.observability.batch_delete_traces(trace_ids=gone[::2])
+    for text in gone[::4]:
+        filled.workflows.update_workflow_results(workflow_name=text, run_id=text, step_id=text + ".", result=text)
+        assert filled.workflows.load_workflow_snapshot(workflow_name=text, run_id=text)["context"][text + "."] == text
+        filled.workflows.delete_workflow_run_by_id(workflow_name=text, run_id=text)
+        filled.agents.delete_agent(id=text)
+        assert filled.execute(Delete(SCORES, Is("scorerId", "=", text))) == 1
+    for table, without in {
+        THREADS: gone[::2],
+        MESSAGES: gone[::2],
+        SPANS: gone[::2],
+        WORKFLOWS: gone[::4],
+        AGENTS: gone[::4],
+        SCORES: gone[::4],
+    }.items():
+        assert ids(filled, table, Not(Null(table.key[0]))) == sorted(set(LIVES) - set(without)), table.name
+    for text in left:
+        assert filled.memory.get_thread_by_id(thread_id=text)["metadata"] == rows(THREADS, text)["metadata"]
+
+
+def contents(storage: Any) -> dict[str, Any]:
+    """Everything that is kept."""
+    return {
+        table.name: storage.execute(Scan(table)).sort_by([(name, "ascending") for name in table.key])
+        for table in STORED
+    }
+
+
+@pytest.mark.parametrize("text", STRANGE, ids=ascii)
+def test_a_nul_is_kept_in_metadata_and_refused_in_identifiers(storage: Any, text: str) -> None:
+    keep(storage, "here")
+    said = {text: text, "list": [text, {text: None}]}
+    storage.memory.update_thread(id="here", title=text, metadata=said)
+    storage.observability.update_span(trace_id="here", span_id="here", updates={"name": text, "metadata": said})
+    assert storage.memory.get_thread_by_id(thread_id="here")["title"] == text
+    assert said.items() <= storage.memory.get_thread_by_id(thread_id="here")["metadata"].items()
+    span = storage.observability.get_span(trace_id="here", span_id="here")["span"]
+    assert (span["name"], span["metadata"]) == (text, said)
+    assert ids(storage, THREADS, Is(At("metadata", (text,)), "=", text) & Is("title", "=", text)) == ["here"]
+    assert ids(storage, THREADS, Contains("title", text)) == ["here"]
+    assert ids(storage, SPANS, OneOf("name", (text, "nobody"))) == ["here"]
+    (found,) = storage.observability.list_traces(filters={"metadata": {text: text}})["spans"]
+    assert found["traceId"] == "here"
+    if text == "\ufdd0":
+        return  # a letter like any other, but for how it is kept
+    before = contents(storage)
+    memory, message = storage.memory, rows(MESSAGES, "m")
+    for refused in (
+        lambda: memory.save_thread(thread={"id": text, "resourceId": "r"}),
+        lambda: memory.save_thread(thread={"id": "t", "resourceId": text}),
+        lambda: memory.save_messages(messages=[message, message | {"id": text}]),
+        lambda: memory.save_messages(messages=[message | {"threadId": text}]),
+        lambda: memory.save_resource(resource={"id": text}),
+        lambda: memory.get_thread_by_id(thread_id=text),
+        lambda: memory.list_messages(thread_id=text),
+        lambda: memory.delete_thread(thread_id=text),
+        lambda: memory.delete_messages(["here", text]),
+        lambda: storage.workflows.persist_workflow_snapshot(workflow_name=text, run_id="r", snapshot={}),
+        lambda: storage.workflows.persist_workflow_snapshot(workflow_name="w", run_id=text, snapshot={}),
+        lambda: storage.observability.create_span(span=rows(SPANS, "s") | {"traceId": text}),
+        lambda: storage.observability.create_span(span=rows(SPANS, "s") | {"spanId": text}),
+        lambda: storage.observability.get_trace(trace_id=text),
+        lambda: storage.observability.batch_delete_traces(trace_ids=["here", text]),
+        lambda: storage.scores.save_score(score=rows(SCORES, "n") | {"scorerId": text}),
+        lambda: storage.execute(Scan(SPANS, OneOf("traceId", ("here", text)))),
+        lambda: storage.execute(Delete(SPANS, Is("traceId", "=", text))),
+    ):
+        with pytest.raises(InvalidInput, match="NUL or a lone surrogate|holds a NUL|lone surrogate"):
+            refused()
+    assert all(found.equals(before[name]) for name, found in contents(storage).items())
+
+
+MEGABYTE = "\xe9'\\%" * 210_000
+"""1.05 MB in UTF-8, and more as JSON."""
+
+
+@pytest.mark.parametrize(
+    "place", ["title", "key of metadata", "value of metadata", "content", "input", "id", "resource"]
+)
+def test_a_megabyte_comes_back_or_is_refused_as_a_whole(storage: Any, place: str) -> None:
+    storage.execute(Put(THREADS, encode(THREADS, [rows(THREADS, "here")])))
+    before = contents(storage)
+    thread = {"id": "t", "resourceId": "r", "title": "T", "metadata": {}}
+    thread |= {
+        "title": {"title": MEGABYTE}, "id": {"id": MEGABYTE}, "resource": {"resourceId": MEGABYTE},
+        "key of metadata": {"metadata": {MEGABYTE: 1}}, "value of metadata": {"metadata": {"value": MEGABYTE}},
+    }.get(place, {})  # fmt: skip
+    try:
+        if place == "content":
+            storage.memory.save_messages(messages=[rows(MESSAGES, "m"), rows(MESSAGES, "n") | {"content": MEGABYTE}])
+        elif place == "input":
+            records = [rows(SPANS, "s"), rows(SPANS, "n") | {"input": MEGABYTE}]
+            storage.observability.batch_create_spans(records=records)
+        else:
+            storage.memory.save_thread(thread=thread)
+    except ColonnadeError as error:
+        said = str(error)
+        assert "MB" in said or "bytes" in said or "larg" in said, said
+        assert len(said) < 500 and "\n" not in said
+        assert all(found.equals(before[name]) for name, found in contents(storage).items())
+        print(place, said)
+        raise
+    if place == "content":
+        (found,) = storage.memory.list_messages(thread_id="n")["messages"]
+        assert found["content"] == MEGABYTE
+    elif place == "input":
+        assert storage.observability.get_span(trace_id="n", span_id="n")["span"]["input"] == MEGABYTE
+    else:
+        kept = storage.memory.get_thread_by_id(thread_id=thread["id"])
+        assert {name: kept[name] for name in thread} == thread
+        (listed,) = storage.memory.list_threads_by_resource_id(resource_id=thread["resourceId"])["threads"]
+        assert listed["id"] == thread["id"]
+        storage.memory.delete_thread(thread_id=thread["id"])
+        assert contents(storage)["threads"].equals(before["threads"])
