@@ -6,6 +6,7 @@ command would find, change or delete the rows of all the others too.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,12 +20,14 @@ from colonnade.testing.searched import in_lower_case, words_of
 
 NOW = "2026-01-31T12:00:00Z"
 LIVES = (
-    "x' OR '1'='1", "'; DROP TABLE mastra_threads; DROP TABLE threads; --", "''", 'say "hi"', '"', "`id`", "[id]", "/* */",
-    "%", "_", "100%", "100", "1_0", "1a0", "*", "?", "\\", "back\\slash", "\\'", "\\u0041", "\\N",
-    "$where", "$gt", '{"$gt": ""}', '["a"]', "null", "true", "0", "id", "a.b", "$.a", "a[0]", ":id", "$1", "?1", "%s",
-    "{id:String}", "{}", "thread:id", "colonnade:*", "redis.call('FLUSHALL')", "']] return 1 --", "\r\n$3\r\nFOO", "\ta",
-    "\U0001f600", "\U0001f468\u200d\U0001f469", "e\u0301", "\xe9", "\xc9", "\u05e9\u05dc\u05d5\u05dd", "\u202etfel", "\uffff", "a ", "a", "A", "__proto__", "constructor",
-)  # fmt: skip
+    *("x' OR '1'='1", "'; DROP TABLE mastra_threads; DROP TABLE threads; --", "''", 'say "hi"', '"', "`id`", "[id]"),
+    *("/* */", "%", "_", "100%", "100", "1_0", "1a0", "*", "?", "\\", "back\\slash", "\\'", "\\u0041", "\\N"),
+    *("$where", "$gt", '{"$gt": ""}', '["a"]', "null", "true", "0", "id", "a.b", "$.a", "a[0]"),
+    *(":id", "$1", "?1", "%s", "{id:String}", "{}", "thread:id", "colonnade:*", "__proto__", "constructor"),
+    *("redis.call('FLUSHALL')", "']] return 1 --", "\r\n$3\r\nFOO", "\ta", "a ", "a", "A"),
+    *("\U0001f600", "\U0001f468\u200d\U0001f469", "e\u0301", "\xe9", "\xc9", "\u05e9\u05dc\u05d5\u05dd", "\u202etfel"),
+    "\uffff",
+)
 """Quotes, wildcards, escapes, operators, placeholders and commands of all the stores, and writing of other kinds."""
 
 STRANGE = ("NUL \0 here", "\0", "cut \ud83d", "\ufdd0")
@@ -34,32 +37,28 @@ STRANGE = ("NUL \0 here", "\0", "cut \ud83d", "\ufdd0")
 def rows(table: Table, text: str) -> dict[str, Any]:
     """A record that has a text wherever it may."""
     said = {text: text, "value": text, "list": [text, {text: [text]}]}
-    return {
-        "threads": {"id": text, "resourceId": text, "title": text, "metadata": said, "createdAt": NOW, "updatedAt": NOW},
+    dates = {"createdAt": NOW, "updatedAt": NOW}
+    records: dict[str, dict[str, Any]] = {
+        "threads": {"id": text, "resourceId": text, "title": text, "metadata": said},
         "messages": {
-            "id": text, "threadId": text, "resourceId": text, "role": "user", "type": text, "createdAt": NOW,
-            "content": {"format": 2, "parts": [{"type": "text", "text": text}], "metadata": said},
+            "id": text, "threadId": text, "resourceId": text, "role": "user", "type": text,
+            "content": {"format": 2, "parts": [{"type": "text", "text": text}], "metadata": said}, "createdAt": NOW,
         },
-        "resources": {"id": text, "workingMemory": text, "metadata": said, "createdAt": NOW, "updatedAt": NOW},
+        "resources": {"id": text, "workingMemory": text, "metadata": said},
         "workflows": {
             "workflowName": text, "runId": text, "resourceId": text, "snapshot": {"runId": text, "context": said},
-            "createdAt": NOW, "updatedAt": NOW,
         },
         "scores": {
-            "id": text, "scorerId": text, "traceId": text, "spanId": text, "runId": text, "entityId": text, "entity": said,
-            "scorer": said, "output": text, "source": "TEST", "score": 1.0, "reason": text, "createdAt": NOW,
-            "updatedAt": NOW,
+            "id": text, "scorerId": text, "traceId": text, "spanId": text, "runId": text, "entityId": text,
+            "entity": said, "scorer": said, "output": text, "source": "TEST", "score": 1.0, "reason": text,
         },
         "spans": {
-            "traceId": text, "spanId": text, "name": text, "scope": text, "spanType": text, "startedAt": NOW, "isEvent": False,
-            "input": text, "metadata": said, "tags": [text], "attributes": said, "userId": text, "createdAt": NOW,
-            "updatedAt": NOW,
+            "traceId": text, "spanId": text, "name": text, "scope": text, "spanType": text, "startedAt": NOW,
+            "input": text, "metadata": said, "tags": [text], "attributes": said, "userId": text,
         },
-        "agents": {
-            "id": text, "name": text, "instructions": text, "model": said, "metadata": said, "createdAt": NOW,
-            "updatedAt": NOW,
-        },
-    }[table.name]  # fmt: skip
+        "agents": {"id": text, "name": text, "instructions": text, "model": said, "metadata": said},
+    }  # fmt: skip
+    return records[table.name] | ({} if table is MESSAGES else dates)
 
 
 @pytest.fixture
@@ -137,7 +136,7 @@ def test_a_text_is_a_text_in_questions_sql_and_search(filled: Any) -> None:
             with pytest.raises(InvalidInput, match="word"):
                 filled.search(text, table="threads", fields=["title"])
             continue
-        hits = {hit.key["id"] for hit in filled.search(text, table="threads", fields=["title"], limit=100)}
+        hits = {hit.record["id"] for hit in filled.search(text, table="threads", fields=["title"], limit=100)}
         assert hits == {each for each in LIVES if set(words) <= set(words_of(each))}
 
 
@@ -201,7 +200,7 @@ def test_a_nul_is_kept_in_metadata_and_refused_in_identifiers(storage: Any, text
         return  # a letter like any other, but for how it is kept
     before = contents(storage)
     memory, message = storage.memory, rows(MESSAGES, "m")
-    for refused in (
+    refusals: tuple[Callable[[], Any], ...] = (
         lambda: memory.save_thread(thread={"id": text, "resourceId": "r"}),
         lambda: memory.save_thread(thread={"id": "t", "resourceId": text}),
         lambda: memory.save_messages(messages=[message, message | {"id": text}]),
@@ -220,8 +219,9 @@ def test_a_nul_is_kept_in_metadata_and_refused_in_identifiers(storage: Any, text
         lambda: storage.scores.save_score(score=rows(SCORES, "n") | {"scorerId": text}),
         lambda: storage.execute(Scan(SPANS, OneOf("traceId", ("here", text)))),
         lambda: storage.execute(Delete(SPANS, Is("traceId", "=", text))),
-    ):
-        with pytest.raises(InvalidInput, match="NUL or a lone surrogate|holds a NUL|lone surrogate"):
+    )
+    for refused in refusals:
+        with pytest.raises(InvalidInput, match=r"holds a (NUL|lone surrogate)"):
             refused()
     assert all(found.equals(before[name]) for name, found in contents(storage).items())
 
@@ -236,7 +236,7 @@ MEGABYTE = "\xe9'\\%" * 210_000
 def test_a_megabyte_comes_back_or_is_refused_as_a_whole(storage: Any, place: str) -> None:
     storage.execute(Put(THREADS, encode(THREADS, [rows(THREADS, "here")])))
     before = contents(storage)
-    thread = {"id": "t", "resourceId": "r", "title": "T", "metadata": {}}
+    thread: dict[str, Any] = {"id": "t", "resourceId": "r", "title": "T", "metadata": {}}
     thread |= {
         "title": {"title": MEGABYTE}, "id": {"id": MEGABYTE}, "resource": {"resourceId": MEGABYTE},
         "key of metadata": {"metadata": {MEGABYTE: 1}}, "value of metadata": {"metadata": {"value": MEGABYTE}},
