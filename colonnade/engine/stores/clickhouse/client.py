@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import pyarrow as pa
 
 from colonnade.engine import store as engine_store
+from colonnade.engine.certificates import mistrusted
 from colonnade.engine.forking import survives_forks
 from colonnade.engine.stores.clickhouse.address import Place
 from colonnade.engine.stores.clickhouse.sql import CHANGED
@@ -307,5 +308,6 @@ def _ours(place: Place, code: int | None, said: str) -> Exception:
         case 241:
             return StoreError(f"{label}: the server has not enough memory for this: {said}")
         case None:
-            return StoreError(f"{label} cannot be reached, or broke off: {said}")
+            told = mistrusted(said, "ca")
+            return StoreError(f"{label} cannot be reached{f': {told}' if told else f', or broke off: {said}'}")
     return StoreError(f"{label}: {said}")
