@@ -237,10 +237,11 @@ def test_a_megabyte_comes_back_or_is_refused_as_a_whole(storage: Any, place: str
     storage.execute(Put(THREADS, encode(THREADS, [rows(THREADS, "here")])))
     before = contents(storage)
     thread: dict[str, Any] = {"id": "t", "resourceId": "r", "title": "T", "metadata": {}}
-    thread |= {
+    changed: dict[str, dict[str, Any]] = {
         "title": {"title": MEGABYTE}, "id": {"id": MEGABYTE}, "resource": {"resourceId": MEGABYTE},
         "key of metadata": {"metadata": {MEGABYTE: 1}}, "value of metadata": {"metadata": {"value": MEGABYTE}},
-    }.get(place, {})  # fmt: skip
+    }  # fmt: skip
+    thread |= changed.get(place, {})
     try:
         if place == "content":
             storage.memory.save_messages(messages=[rows(MESSAGES, "m"), rows(MESSAGES, "n") | {"content": MEGABYTE}])
@@ -254,8 +255,7 @@ def test_a_megabyte_comes_back_or_is_refused_as_a_whole(storage: Any, place: str
         assert "MB" in said or "bytes" in said or "larg" in said, said
         assert len(said) < 500 and "\n" not in said
         assert all(found.equals(before[name]) for name, found in contents(storage).items())
-        print(place, said)
-        raise
+        raise  # FIXME
     if place == "content":
         (found,) = storage.memory.list_messages(thread_id="n")["messages"]
         assert found["content"] == MEGABYTE
