@@ -7,12 +7,14 @@ command would find, change or delete the rows of all the others too.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import colonnade
 from colonnade.engine.plan import At, Contains, Delete, Filter, Is, Not, Null, OneOf, Patch, Put, Scan
-from colonnade.errors import ColonnadeError, InvalidInput
+from colonnade.errors import InvalidInput
 from colonnade.schemas import AGENTS, MESSAGES, RESOURCES, SCORES, SPANS, STORED, THREADS, WORKFLOWS
 from colonnade.schemas.records import encode
 from colonnade.schemas.table import Table
@@ -20,17 +22,15 @@ from colonnade.testing.searched import in_lower_case, words_of
 
 NOW = "2026-01-31T12:00:00Z"
 LIVES = (
-    *("x' OR '1'='1", "'; DROP TABLE mastra_threads; DROP TABLE threads; --", "''", 'say "hi"', '"', "`id`", "[id]"),
-    *("/* */", "%", "_", "100%", "100", "1_0", "1a0", "*", "?", "\\", "back\\slash", "\\'", "\\u0041", "\\N"),
-    *("$where", "$gt", '{"$gt": ""}', '["a"]', "null", "true", "0", "id", "a.b", "$.a", "a[0]"),
-    *(":id", "$1", "?1", "%s", "{id:String}", "{}", "thread:id", "colonnade:*", "__proto__", "constructor"),
-    *("redis.call('FLUSHALL')", "']] return 1 --", "\r\n$3\r\nFOO", "\ta", "a ", "a", "A"),
-    *("\U0001f600", "\U0001f468\u200d\U0001f469", "e\u0301", "\xe9", "\xc9", "\u05e9\u05dc\u05d5\u05dd", "\u202etfel"),
-    "\uffff",
+    *("x' OR '1'='1", "'; DROP TABLE mastra_threads; DROP TABLE threads; --", 'say "hi"', "`id`"),
+    *("%", "_", "100%", "100", "1_0", "1a0", "*", "\\", "back\\slash", "\\'"),
+    *("$where", '{"$gt": ""}', "null", "$.a[0]", ":id", "$1", "{id:String}", "__proto__"),
+    *("thread:id", "redis.call('FLUSHALL')", "\r\n$3\r\nFOO", "a ", "a", "A"),
+    *("\U0001f600", "e\u0301", "\xe9", "\u05e9\u05dc\u05d5\u05dd", "\u202etfel", "\uffff"),
 )
 """Quotes, wildcards, escapes, operators, placeholders and commands of all the stores, and writing of other kinds."""
 
-STRANGE = ("NUL \0 here", "\0", "cut \ud83d", "\ufdd0")
+STRANGE = ("NUL \0 here", "cut \ud83d", "\ufdd0")
 """What keys and values of metadata may be, and identifiers may not."""
 
 
@@ -107,6 +107,15 @@ def test_a_text_finds_its_own_rows_and_no_other(filled: Any) -> None:
         assert score["id"] == score["reason"] == text
         assert filled.agents.get_agent_by_id(id=text)["instructions"] == text
     assert ids(filled, THREADS, Not(Null("id"))) == everything
+
+
+def test_sealed_rows_and_fresh_ones_alike(tmp_path: Path) -> None:
+    with colonnade.open(tmp_path / "agent") as store:
+        keep(store, *LIVES[::2])
+        store.optimize()
+        keep(store, *LIVES[1::2])
+        test_a_text_finds_its_own_rows_and_no_other(store)
+        test_a_text_in_a_filter_is_compared_and_nothing_else(store)
 
 
 def test_a_text_in_a_filter_is_compared_and_nothing_else(filled: Any) -> None:
@@ -233,7 +242,7 @@ MEGABYTE = "\xe9'\\%" * 210_000
 @pytest.mark.parametrize(
     "place", ["title", "key of metadata", "value of metadata", "content", "input", "id", "resource"]
 )
-def test_a_megabyte_comes_back_or_is_refused_as_a_whole(storage: Any, place: str) -> None:
+def test_a_megabyte_comes_back(storage: Any, place: str) -> None:
     storage.execute(Put(THREADS, encode(THREADS, [rows(THREADS, "here")])))
     before = contents(storage)
     thread: dict[str, Any] = {"id": "t", "resourceId": "r", "title": "T", "metadata": {}}
@@ -242,26 +251,18 @@ def test_a_megabyte_comes_back_or_is_refused_as_a_whole(storage: Any, place: str
         "key of metadata": {"metadata": {MEGABYTE: 1}}, "value of metadata": {"metadata": {"value": MEGABYTE}},
     }  # fmt: skip
     thread |= changed.get(place, {})
-    try:
-        if place == "content":
-            storage.memory.save_messages(messages=[rows(MESSAGES, "m"), rows(MESSAGES, "n") | {"content": MEGABYTE}])
-        elif place == "input":
-            records = [rows(SPANS, "s"), rows(SPANS, "n") | {"input": MEGABYTE}]
-            storage.observability.batch_create_spans(records=records)
-        else:
-            storage.memory.save_thread(thread=thread)
-    except ColonnadeError as error:
-        said = str(error)
-        assert "MB" in said or "bytes" in said or "larg" in said, said
-        assert len(said) < 500 and "\n" not in said
-        assert all(found.equals(before[name]) for name, found in contents(storage).items())
-        raise  # FIXME
     if place == "content":
+        storage.memory.save_messages(messages=[rows(MESSAGES, "m"), rows(MESSAGES, "n") | {"content": MEGABYTE}])
         (found,) = storage.memory.list_messages(thread_id="n")["messages"]
         assert found["content"] == MEGABYTE
     elif place == "input":
+        spans = [rows(SPANS, "s"), rows(SPANS, "n") | {"input": MEGABYTE}]
+        storage.observability.batch_create_spans(records=spans)
         assert storage.observability.get_span(trace_id="n", span_id="n")["span"]["input"] == MEGABYTE
     else:
+        storage.memory.save_thread(thread=thread)
+        storage.memory.update_thread(id=thread["id"], metadata={"more": 1})
+        thread["metadata"] = {**thread["metadata"], "more": 1}
         kept = storage.memory.get_thread_by_id(thread_id=thread["id"])
         assert {name: kept[name] for name in thread} == thread
         (listed,) = storage.memory.list_threads_by_resource_id(resource_id=thread["resourceId"])["threads"]

@@ -54,6 +54,8 @@ _LEAST, _MOST = 0.001, 0.05
 """Seconds between tries to take a turn."""
 
 
+_LONG: Final = 100_000
+"""Letters of all values of a command from which on they are in its body."""
 _SAID: Final = 500
 """Characters of what the server says that are handed on: it repeats whole statements."""
 
@@ -136,9 +138,8 @@ class BlockingClient:
                         )
                     done = client.command(
                         request.sql,
-                        dict(request.values),
+                        **_carried(request),
                         settings=_settings(request, self._place),
-                        external_data=_external(request),
                     )
                     return _written(done)
                 except _driver().driver.exceptions.Error as error:
@@ -208,9 +209,8 @@ class AwaitedClient:
                         )
                     done = await client.command(
                         request.sql,
-                        dict(request.values),
+                        **_carried(request),
                         settings=_settings(request, self._place),
-                        external_data=_external(request),
                     )
                     return _written(done)
                 except _driver().driver.exceptions.Error as error:
@@ -253,6 +253,34 @@ def _settings(request: Request, place: Place) -> dict[str, Any]:
         # Whoever shares the database shares the turns, whatever address or user they came with.
         settings |= _WRITING | {"query_id": f"colonnade:{place.database}.{request.turn}"}
     return settings
+
+
+def _carried(request: Request) -> dict[str, Any]:
+    """What a command brings along, as the driver takes it: rows in its body, and values in its URL where they fit.
+
+    The server takes URLs of a megabyte. (The driver has values of queries in the body by itself, of commands not.)
+    """
+    if sum(len(str(value)) for value in request.values.values()) < _LONG:
+        return {"parameters": dict(request.values), "external_data": _external(request)}
+    from clickhouse_connect.driver.binding import bind_query
+    from clickhouse_connect.driver.external import ExternalData
+
+    _, bound = bind_query(request.sql, dict(request.values))
+    incoming = _external(request)
+
+    class Form(ExternalData):
+        """Rows as files, values as fields."""
+
+        @property
+        def form_data(self) -> dict[str, Any]:
+            fields = {name: (None, text) for name, text in bound.items()}
+            return (incoming.form_data if incoming else {}) | fields
+
+        @property
+        def query_params(self) -> dict[str, str]:
+            return incoming.query_params if incoming else {}
+
+    return {"external_data": Form()}
 
 
 def _external(request: Request) -> ExternalData | None:
