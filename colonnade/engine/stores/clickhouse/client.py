@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import pyarrow as pa
 
 from colonnade.engine import store as engine_store
-from colonnade.engine.certificates import mistrusted
+from colonnade.engine.certificates import mistrusted, trusted
 from colonnade.engine.forking import survives_forks
 from colonnade.engine.stores.clickhouse.address import Place
 from colonnade.engine.stores.clickhouse.sql import CHANGED
@@ -87,6 +87,7 @@ class BlockingClient:
         self._connecting = threading.Lock()
         self._closed = False
         _driver()
+        _check_certificates(place)
         survives_forks(self)
 
     def before_fork(self) -> None:
@@ -170,6 +171,7 @@ class AwaitedClient:
         self._connecting: asyncio.Lock | None = None
         self._closed = False
         _driver()
+        _check_certificates(place)
 
     async def _client(self, node: int) -> AsyncClient:
         if self._closed:
@@ -230,6 +232,11 @@ def _driver() -> Any:
     except ImportError:
         raise MissingExtra("a ClickHouse store", "clickhouse") from None
     return clickhouse_connect
+
+
+def _check_certificates(place: Place) -> None:
+    if place.secure and place.ca not in (None, "certifi"):  # a word of the driver's
+        trusted(place.ca)
 
 
 def _options(place: Place, node: int) -> dict[str, Any]:
