@@ -118,6 +118,30 @@ def test_sealed_rows_and_fresh_ones_alike(tmp_path: Path) -> None:
         test_a_text_in_a_filter_is_compared_and_nothing_else(store)
 
 
+@pytest.mark.parametrize("place", [":memory:", "duckdb", "folder", "lance", "sqlite"])
+def test_a_text_too_long_for_a_pattern_is_looked_for_letter_by_letter(tmp_path: Path, place: str) -> None:
+    address = {
+        ":memory:": ":memory:",
+        "duckdb": f"duckdb:///{tmp_path / 'store.duckdb'}",
+        "folder": str(tmp_path / "agent"),
+        "lance": f"lancedb:///{tmp_path / 'lance'}",
+        "sqlite": f"sqlite:///{tmp_path / 'store.sqlite'}",
+    }[place]
+    with colonnade.open(address) as store:
+        for length in (999, 1_000, 1_001, 50_000):
+            name = ("\xc9'\\%\u03a3\u0130\xdf\ud7ff$()[]" * length)[:length]
+            names = {"upper": name, "lower": in_lower_case(name), "within": f"a{name}b", "other": name[:-1] + "x"}
+            spans = [rows(SPANS, id) | {"name": text, "traceId": str(length)} for id, text in names.items()]
+            store.observability.batch_create_spans(records=spans)
+            for sealed in (False, True):
+                if sealed:
+                    store.optimize()
+                of = Is("traceId", "=", str(length))
+                found = ids(store, SPANS, of & Contains("name", name))
+                assert found == ["lower", "upper", "within"]
+                assert ids(store, SPANS, of & Not(Contains("name", name))) == ["other"]
+
+
 def test_a_text_in_a_filter_is_compared_and_nothing_else(filled: Any) -> None:
     everything = set(LIVES)
     for text in LIVES:
@@ -267,5 +291,12 @@ def test_a_megabyte_comes_back(storage: Any, place: str) -> None:
         assert {name: kept[name] for name in thread} == thread
         (listed,) = storage.memory.list_threads_by_resource_id(resource_id=thread["resourceId"])["threads"]
         assert listed["id"] == thread["id"]
+        wheres: dict[str, Filter] = {
+            "title": Is("title", "=", MEGABYTE) & Contains("title", MEGABYTE),
+            "key of metadata": Is(At("metadata", (MEGABYTE,)), "=", 1),
+            "value of metadata": Is(At("metadata", ("value",)), "=", MEGABYTE),
+        }
+        if place in wheres:
+            assert ids(storage, THREADS, wheres[place]) == ["t"]
         storage.memory.delete_thread(thread_id=thread["id"])
         assert contents(storage)["threads"].equals(before["threads"])
