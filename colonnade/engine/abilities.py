@@ -57,6 +57,8 @@ class Abilities:
     """``Is(At(...), "has", text)``."""
     contains: bool = False
     """``Contains``."""
+    longest: int | None = None
+    """Letters that a text may have at most that ``Contains`` looks for, if there is such a limit."""
     semijoin: bool = False
     """``Among`` over another table of the same store."""
     order: bool = False
@@ -233,8 +235,8 @@ def can_push(filter: Filter, abilities: Abilities) -> bool:
             return abilities.json_equal and _plain_path(place)
         case Is() | OneOf() | Null():
             return abilities.filters
-        case Contains():
-            return abilities.contains
+        case Contains(_, text):
+            return abilities.contains and (abilities.longest is None or len(text) <= abilities.longest)
         case Not(of):
             return abilities.filters and can_push(of, abilities)
         case And(parts) | Or(parts):

@@ -63,18 +63,22 @@ def aopen(
     default: Address | None = None,
     *,
     id: str = "colonnade",
+    init: bool = True,
     durability: Durability | None = None,
     **domains: Address,
 ) -> AsyncStorage:
     """Open a storage whose methods are awaited: ``async with colonnade.aopen("agent") as store: ...``.
 
     The same addresses and ``durability`` as ``open``. Stores with a blocking driver run each operation in a thread.
+    Tables are made and migrated by ``async with``, or where there is none when the storage is first used, once for all
+    tasks that begin at once; unless ``init=False``. Without ``async with``, end with ``await store.close()``.
     """
     opened = _Opened(durability, awaited=True)
     try:
         return AsyncStorage(
             None if default is None else opened.store(default),
             id=id,
+            init=init,
             **{domain: opened.store(address) for domain, address in domains.items()},
         )
     except BaseException:

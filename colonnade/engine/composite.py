@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import aclosing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
@@ -13,6 +14,7 @@ from colonnade.engine.domains.memory import Memory
 from colonnade.engine.domains.observability import Observability
 from colonnade.engine.domains.scores import Scores
 from colonnade.engine.domains.workflows import Workflows
+from colonnade.engine.making import Making
 from colonnade.engine.operation import Async, Sync
 from colonnade.engine.plan import Plan, Scan, Steps
 from colonnade.engine.questions import Questions
@@ -208,11 +210,31 @@ class Storage(Composition, Tables[Sync]):
 class AsyncStorage(Composition, Tables[Async]):
     """A storage whose methods are awaited: for agents and servers. Made by ``colonnade.aopen``."""
 
-    def __init__(self, default: AnyStore | None = None, *, id: str = "colonnade", **overrides: AnyStore) -> None:
+    def __init__(
+        self, default: AnyStore | None = None, *, id: str = "colonnade", init: bool = True, **overrides: AnyStore
+    ) -> None:
         super().__init__(default, overrides, id)
+        self._making = Making(self.stores)
+        self._by_itself = init
+
+    @property
+    def _ready(self) -> bool:
+        """Whether nothing is to be made before it is used."""
+        return self._making.done or self._closed or not self._by_itself
+
+    async def _be_ready(self) -> None:
+        if not self._ready:
+            await self._making.wait()
 
     def run(self, steps: Callable[[], Steps[R]], domain: str, *, atomic: bool) -> Any:
         """The awaitable of an operation of a domain."""
+        return self._run(steps, domain, atomic) if self._ready else self._made_and_run(steps, domain, atomic)
+
+    async def _made_and_run(self, steps: Callable[[], Steps[R]], domain: str, atomic: bool) -> R:
+        await self._be_ready()
+        return await self._run(steps, domain, atomic)
+
+    def _run(self, steps: Callable[[], Steps[R]], domain: str, atomic: bool) -> Coroutine[Any, Any, R]:
         if domain != Questions.name:
             return run_async(steps, self.route, self.home_of(domain), atomic=atomic)
         # Each plan goes to the store of its table. Where no store is async, any stands for all: one hop to a thread.
@@ -264,11 +286,24 @@ class AsyncStorage(Composition, Tables[Async]):
 
     async def execute(self, plan: Plan) -> Any:
         """Run one plan of the waist: ``pa.Table`` for reads, a count for changes."""
+        await self._be_ready()
         return await run_async(lambda: only(plan), self.route, None)
 
     def batches(self, plan: Scan) -> AsyncIterator[pa.RecordBatch]:
         """The rows of a scan as a stream of record batches: ``async for batch in ...``."""
-        return stream_async(plan, self.route)
+        return stream_async(plan, self.route) if self._ready else self._made_and_streamed(plan)
+
+    async def _made_and_streamed(self, plan: Scan) -> AsyncIterator[pa.RecordBatch]:
+        await self._be_ready()
+        async with aclosing(stream_async(plan, self.route)) as batches:
+            async for batch in batches:
+                yield batch
+
+    def blocking(self, plan: Scan) -> Iterator[pa.RecordBatch]:
+        """As ``Composition.blocking``; whoever cannot await cannot make the stores either."""
+        if not self._ready:
+            raise Unsupported(f"{self!r} is not used yet, and what reads here cannot await: await store.init() first")
+        return super().blocking(plan)
 
     async def sql(self, query: str, parameters: Parameters = None, **limits: Unpack[Limits]) -> SqlResult:
         """As ``Storage.sql``, but all rows are read before it returns: looking at them waits for nothing.
@@ -277,6 +312,7 @@ class AsyncStorage(Composition, Tables[Async]):
         """
         from colonnade.engine.sql import ask_async
 
+        await self._be_ready()
         return await ask_async(self, query, parameters, limits)
 
     def writer(self, table: Table | str = "spans", **options: Unpack[WriterOptions]) -> AsyncWriter:
@@ -286,7 +322,7 @@ class AsyncStorage(Composition, Tables[Async]):
         """
         from colonnade.engine.writer import AsyncWriter
 
-        return AsyncWriter(self._writer(table, options))
+        return AsyncWriter(self._writer(table, options), self._be_ready)
 
     async def prune(
         self,
@@ -300,20 +336,15 @@ class AsyncStorage(Composition, Tables[Async]):
         from colonnade.engine.pruning import prune_async
         from colonnade.engine.retention import quiet
 
+        await self._be_ready()
         return await prune_async(self, older_than, keep_scored, dry_run, progress or quiet)
 
     async def init(self) -> None:
-        """As ``Storage.init``."""
-        import asyncio
+        """As ``Storage.init``; done by ``async with``, and by what is used first where there is none.
 
-        if not self._initialized:
-            stores = self.stores
-            made = await asyncio.gather(
-                *(asyncio.to_thread(s.init) if isinstance(s, Store) else s.init() for s in stores),
-                return_exceptions=True,
-            )
-            all_made(dict(zip(stores, made, strict=True)))
-            self._initialized = True
+        Tasks that come at once wait for the same making. Cancelling one leaves it to the others, and to later ones.
+        """
+        await self._making.wait()
 
     async def close(self) -> None:
         """Stop queries, write what waits in writers, and release every store, each once, even if one fails."""
@@ -321,6 +352,7 @@ class AsyncStorage(Composition, Tables[Async]):
 
         writers = () if self._closed else tuple(self._writers)
         self._closed = True
+        await self._making.stop()
         errors: list[Exception] = []
         for each in (*self.results, *writers, *self.stores):
             try:
@@ -335,7 +367,7 @@ class AsyncStorage(Composition, Tables[Async]):
 
     async def __aenter__(self) -> Self:
         try:
-            await self.init()
+            await self._be_ready()
         except BaseException:
             await self.close()
             raise

@@ -80,6 +80,8 @@ class Dialect:
     """Condition that ``{column}`` is one of a bound array; without it every value is bound by itself."""
     contains: str | None = None
     """Condition that ``{column}`` matches ``{pattern}`` (RE2), or has ``{text}`` in lower case; either is bound."""
+    contains_long: str | None = None
+    """The same for texts from which no pattern can be made; ``{upper}`` are letters, ``{lower}`` their lower case."""
     nearest: str | None = None
     """How near ``{column}`` is to a bound ``{vector}``: their cosine, to nine digits."""
     dimensions: str = ""
@@ -157,6 +159,7 @@ DUCKDB: Final = Dialect(
     difference="CAST(CAST({column} AS HUGEINT) - CAST({minus} AS HUGEINT) AS DOUBLE)",
     array="{column} IN (SELECT unnest({values}))",
     contains="regexp_matches({column}, {pattern})",
+    contains_long="contains(translate({column}, {upper}, {lower}), {text})",
     # In 64 bits, as everywhere. A vector of zeros is as near to all others as a right angle.
     nearest=(
         "round(coalesce(nullif(list_cosine_similarity(CAST({column} AS DOUBLE[]), CAST({vector} AS DOUBLE[])), "

@@ -12,6 +12,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from colonnade.engine.certificates import mistrusted, trusted
 from colonnade.engine.forking import survives_forks
 from colonnade.errors import MissingExtra, StoreClosed
 
@@ -49,11 +50,12 @@ class Reply:
 
 
 class Unanswered(Exception):
-    """No reply. ``sent`` says whether the request may have arrived all the same."""
+    """No reply. ``sent`` says whether the request may have arrived all the same, ``lasting`` that the next will not."""
 
-    def __init__(self, said: str, *, sent: bool) -> None:
+    def __init__(self, said: str, *, sent: bool, lasting: bool = False) -> None:
         super().__init__(said)
         self.sent = sent
+        self.lasting = lasting
 
 
 Exchange = Generator[Post | Pause, Any, R]
@@ -67,6 +69,8 @@ class Line:
     extra: str
     headers: Mapping[str, str]
     timeout: float = 60.0
+    ca: str | None = None
+    """A file of certificates to trust, instead of those that httpx comes with."""
 
     def __repr__(self) -> str:
         return f"<Line {self.label}>"
@@ -81,6 +85,7 @@ class BlockingHttp:
         self._lock = threading.Lock()
         self._closed = False
         _driver(line)
+        self._verify = trusted(line.ca)
         survives_forks(self)
 
     def before_fork(self) -> None:
@@ -101,7 +106,9 @@ class BlockingHttp:
             if self._client is None:
                 httpx = _driver(self._line)
                 self._client = httpx.Client(
-                    headers=dict(self._line.headers), timeout=httpx.Timeout(self._line.timeout, connect=_CONNECT)
+                    headers=dict(self._line.headers),
+                    timeout=httpx.Timeout(self._line.timeout, connect=_CONNECT),
+                    verify=self._verify,
                 )
             return self._client
 
@@ -141,6 +148,7 @@ class AwaitedHttp:
         self._client: httpx.AsyncClient | None = None
         self._closed = False
         _driver(line)
+        self._verify = trusted(line.ca)
 
     def _opened(self) -> httpx.AsyncClient:
         if self._closed:
@@ -148,7 +156,9 @@ class AwaitedHttp:
         if self._client is None:
             httpx = _driver(self._line)
             self._client = httpx.AsyncClient(
-                headers=dict(self._line.headers), timeout=httpx.Timeout(self._line.timeout, connect=_CONNECT)
+                headers=dict(self._line.headers),
+                timeout=httpx.Timeout(self._line.timeout, connect=_CONNECT),
+                verify=self._verify,
             )
         return self._client
 
@@ -192,4 +202,6 @@ def _unanswered(error: Exception) -> Unanswered:
     import httpx
 
     sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+    if told := mistrusted(str(error), "ca"):
+        return Unanswered(told, sent=False, lasting=True)
     return Unanswered(f"{type(error).__name__}: {error}".rstrip(": "), sent=sent)

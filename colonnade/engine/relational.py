@@ -37,10 +37,12 @@ from colonnade.engine.plan import (
 from colonnade.schemas import table_named
 from colonnade.schemas.payloads import escape_text
 from colonnade.schemas.table import Table
-from colonnade.schemas.words import lower, pattern
+from colonnade.schemas.words import lower, pattern, two_cases
 
 INLINE = 64
 """Up to so many values of a one-of are bound one by one, which lets a store prune by them; more go as one array."""
+LONG = 1_000
+"""Letters of a text that is looked for by a pattern: of many more, none can be made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,10 @@ class Renderer:
                 if self._dialect.contains is None:
                     raise TypeError(f"{self._dialect.name} does not look for texts")
                 gaps = {"pattern": lambda: self._bind(pattern(text)), "text": lambda: self._bind(lower(text))}
-                return self._fill(self._dialect.contains, column=ident(name), **gaps)
+                if self._dialect.contains_long is None or len(text) <= LONG:
+                    return self._fill(self._dialect.contains, column=ident(name), **gaps)
+                gaps |= {"upper": lambda: self._bind(two_cases()[0]), "lower": lambda: self._bind(two_cases()[1])}
+                return self._fill(self._dialect.contains_long, column=ident(name), **gaps)
             case Null(At() as place):
                 spelling, kind = self._place(place)
                 return f"coalesce({kind()}, '{spelling.null}') = '{spelling.null}'"

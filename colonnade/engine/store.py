@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Generator, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -235,7 +235,7 @@ def stream(plan: Scan, route: Route) -> Generator[pa.RecordBatch, None, None]:
         yield from store.batches(scan)
 
 
-async def stream_async(plan: Scan, route: Route) -> AsyncIterator[pa.RecordBatch]:
+async def stream_async(plan: Scan, route: Route) -> AsyncGenerator[pa.RecordBatch, None]:
     """As ``stream``, without blocking the event loop: a thread of its own reads where the driver is blocking."""
     import asyncio
     from concurrent.futures import ThreadPoolExecutor

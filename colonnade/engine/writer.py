@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Any, Final, Literal, Self, TypedDict
 
@@ -241,11 +241,15 @@ class Writer:
 class AsyncWriter:
     """A writer whose methods are awaited, so that no event loop waits. Made by ``AsyncStorage.writer``."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, ready: Callable[[], Awaitable[None]]) -> None:
         self._writer = writer
+        self._ready: Callable[[], Awaitable[None]] | None = ready
 
     async def add(self, row: Any) -> None:
         """As ``Writer.add``."""
+        if self._ready is not None:
+            await self._ready()
+            self._ready = None
         entries, refused = self._writer._intake.rows(row)
         try:
             self._writer.enter(entries, refused, patience=0.0)

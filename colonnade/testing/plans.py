@@ -57,7 +57,10 @@ _FUNCTIONS: Final[SearchStrategy[Function]] = st.sampled_from(("sum", "sum", "me
 _LIMITS: Final = st.none() | st.integers(0, 8)
 _OFFSETS: Final = st.just(0) | st.integers(0, 3)
 _SEEDS: Final = st.none() | st.integers(0, 63)
-_PARTS: Final = ("a", "A", "hi", "100%", "1_0", "x' OR", "\\", '"a"', "\xe9", "\xc9", "\u05d0", "slash", "\0", ".", "K")
+_PARTS: Final = (
+    *("a", "A", "hi", "100%", "1_0", "x' OR", "\\", '"a"', "\xe9", "\xc9", "\u05d0", "slash", "\0", ".", "K"),
+    *("%", "_", "$", "\U0001f600", '": "'),
+)
 _VECTORS: Final = ((1.0, 0.0), (1.0, -0.5), (0.1, 3.0), (-1.0, 1.0, 0.25), (1e-30, 0.0, 0.0), (3e38, 3e38))
 WORDS: Final = ("a", "hi", "100", "0", "x", "or", "where", "back", "slash", "cut", "null", "\xe9", "nowhere")
 _WIDTHS: Final = (timedelta(seconds=1), timedelta(hours=1), timedelta(days=1), timedelta(days=7))
@@ -306,13 +309,16 @@ def _refused(table: Table, data: pa.Table) -> Sequence[Plan]:
     wrong: dict[str, Any] = {"nosuch": 1, key: "changed", fixed: None} | ({final: None} if final else {})
     wrong |= dict.fromkeys(table.once, "2026-01-31T12:00:00Z")
     naive = next(each.name for each in table.columns.values() if each.kind.name == "timestamp")
-    bad = data.set_column(data.schema.get_field_index(key), key, pa.array([""] * data.num_rows))
+    at = data.schema.get_field_index(key)
+    empty, nul = (data.set_column(at, key, pa.array([text] * data.num_rows)) for text in ("", "a\0b"))
     return [
         *(Patch(table, TRUE, {name: value}) for name, value in wrong.items()),
         Patch(table, TRUE, {}),
         Put(table, data.drop_columns([fixed])),
         Put(table, data.append_column("nosuch", pa.array(range(data.num_rows)))),
-        Put(table, bad),
+        Put(table, empty),
+        Put(table, nul),
+        Scan(table, Is(key, "=", "a\0b")),
         Delete(table, Is("nosuch", "=", 1)),
         Delete(table, Not(Is(key, "=", 5))),
         Delete(table, Or((TRUE, OneOf(key, ("a\0",))))),

@@ -26,9 +26,9 @@ from colonnade.schemas.table import Table
 IDENTIFIERS: Final = (
     *("a", "A", "100", "1_0"),  # twice, since one of each pair must meet the other
     *("a", "A", "x' OR '1'='1", "100%", "100", "1_0", "\U0001f600", 'say "hi"'),
-    *("back\\slash", "$where", "e\u0301", "\xe9", "\u05e9\u05dc", " "),
+    *("back\\slash", "$where", '{"$gt": ""}', "%", "_", "e\u0301", "\xe9", "\u05e9\u05dc", " "),
 )
-PARTS: Final = ("a", "A", "x' OR '1'='1", "100%")
+PARTS: Final = ("a", "a", "A", "x' OR '1'='1", "100%", '{"$gt": ""}')
 """Identifiers in keys of several columns: few, so that whole keys meet."""
 
 TEXTS: Final = (*IDENTIFIERS, "", "a\nb", "\uffff", "\u202etfel", "null", "0", "-- ;", '{"a": 1}')
@@ -77,6 +77,8 @@ JSON: Final[tuple[Any, ...]] = (
     {"n": math.nan},
     {"n": [math.inf, -math.inf]},
     {"a b": 1, "a.b": "x", "": 2, 'say "hi"': 3, "$where": "x' OR '1'='1", "0": "zero", "%": "x"},
+    {"a": {"$gt": ""}, "n": {"$ne": 1}, "tags": ['{"$gt": ""}']},
+    {"back\\slash": "\\", "_": "_", "x' OR '1'='1": 1, "\U0001f600": "\u202etfel", "\u05e9\u05dc": "\u05e9"},
     {"tags": [_NOON, UUIDS[2]], "a": _NOON},
     {"\0": "\0", "\ud83d": "\udc00", "\ufdd0": "\ufdd0NaN"},
     ["x", 1, True, None, ["x"]],
@@ -123,6 +125,7 @@ JSON_VALUES: Final[tuple[Any, ...]] = (
     *("x", "1", "100%", "x' OR '1'='1", "", "zero", "\0", "cut \ud83d", "\ufdd0NaN"),
     *(1, 1.0, 2, 0, 0.1, -0.5, 2**53, 2**53 + 1, 2**63, math.nan, math.inf),
     *(True, False, None),
+    *('{"$gt": ""}', {"$gt": ""}, "_", "\\"),
     *({"b": "x"}, {"a": 1, "b": 2}, {}, [], (1, "x", {"b": "x"}), [True], _NOON, UUIDS[2]),
 )
 

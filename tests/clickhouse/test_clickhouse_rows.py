@@ -14,7 +14,7 @@ from colonnade.engine.composite import Storage
 from colonnade.engine.plan import TRUE, Delete, Is, Null, OneOf, Patch, Put, Scan, Summarize, asc, desc
 from colonnade.engine.stores.clickhouse.maps import derived
 from colonnade.engine.stores.clickhouse.steps import query_of
-from colonnade.schemas import MESSAGES, RESOURCES, SCORES, SPANS, STORED
+from colonnade.schemas import MESSAGES, RESOURCES, SCORES, SPANS, STORED, THREADS
 from colonnade.schemas.records import encode
 from colonnade.schemas.table import Table
 from tests.servers.clickhouse import Server
@@ -199,3 +199,13 @@ def test_all_tables_have_the_columns_of_their_schema(filled: Server) -> None:
     for table in STORED:
         sql = f"SELECT name FROM system.columns WHERE database = 'filled' AND table = '{table.facts.mastra}'"
         assert {*filled.command(sql).split("\n")} == {*table.columns, *derived(table), "_version", "_deleted"}
+
+
+def test_a_command_may_hold_values_longer_than_an_address(store: Storage) -> None:
+    long = "\xe9'\\%" * 210_000
+    store.memory.save_thread(thread={"id": long, "resourceId": long, "title": "T"})
+    store.memory.save_thread(thread={"id": "short", "resourceId": long, "title": "T"})
+    assert store.execute(Patch(THREADS, Is("id", "=", long), {"title": long})) == 1
+    assert store.execute(Scan(THREADS, Is("title", "=", long), columns=("id",))).column(0).to_pylist() == [long]
+    assert store.execute(Delete(THREADS, OneOf("id", (long, long + "!")))) == 1
+    assert store.execute(Scan(THREADS, columns=("id",))).column(0).to_pylist() == ["short"]

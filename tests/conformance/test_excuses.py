@@ -67,7 +67,7 @@ def test_every_excuse_has_a_word_and_a_sentence() -> None:
 
 
 def test_what_a_store_may_lack_is_every_ability_and_every_function() -> None:
-    flags = {each.name for each in fields(Abilities)} - {"aggregates"}
+    flags = {each.name for each in fields(Abilities)} - {"aggregates", "longest"}
     assert set(lacking(Abilities())) == flags | set(get_args(Function))
     assert lacking(Abilities(**dict.fromkeys(flags, True), aggregates=frozenset(get_args(Function)))) == ()
 

@@ -51,6 +51,8 @@ def place_at(netloc_and_path: str, *, secure: bool, options: Mapping[str, Any]) 
     ttl = {name.removeprefix(_TTL): named.pop(name) for name in list(named) if name.startswith(_TTL)}
     every = named.pop("ttl", None)
     secure = named.pop("secure", secure)
+    if "ca_cert" in named:  # as the driver has it
+        named["ca"] = named.pop("ca_cert")
     return Place(
         tuple(_host(each, 8443 if secure else 8123) for each in hosts.split(",")),
         database or "default",
@@ -92,6 +94,7 @@ OPTIONS: Final[Mapping[str, Callable[[str], Any]]] = {
     "secure": _truth,
     "verify": _truth,
     "ca": str,
+    "ca_cert": str,
     "ttl": _seconds,
     **{f"{_TTL}{name}": _seconds for name in EXPIRING},
 }

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import pyarrow as pa
 
 from colonnade.engine import store as engine_store
+from colonnade.engine.certificates import mistrusted, trusted
 from colonnade.engine.forking import survives_forks
 from colonnade.engine.stores.clickhouse.address import Place
 from colonnade.engine.stores.clickhouse.sql import CHANGED
@@ -53,6 +54,8 @@ _LEAST, _MOST = 0.001, 0.05
 """Seconds between tries to take a turn."""
 
 
+_LONG: Final = 100_000
+"""Letters of all values of a command from which on they are in its body."""
 _SAID: Final = 500
 """Characters of what the server says that are handed on: it repeats whole statements."""
 
@@ -84,6 +87,7 @@ class BlockingClient:
         self._connecting = threading.Lock()
         self._closed = False
         _driver()
+        _check_certificates(place)
         survives_forks(self)
 
     def before_fork(self) -> None:
@@ -135,9 +139,8 @@ class BlockingClient:
                         )
                     done = client.command(
                         request.sql,
-                        dict(request.values),
+                        **_carried(request),
                         settings=_settings(request, self._place),
-                        external_data=_external(request),
                     )
                     return _written(done)
                 except _driver().driver.exceptions.Error as error:
@@ -168,6 +171,7 @@ class AwaitedClient:
         self._connecting: asyncio.Lock | None = None
         self._closed = False
         _driver()
+        _check_certificates(place)
 
     async def _client(self, node: int) -> AsyncClient:
         if self._closed:
@@ -207,9 +211,8 @@ class AwaitedClient:
                         )
                     done = await client.command(
                         request.sql,
-                        dict(request.values),
+                        **_carried(request),
                         settings=_settings(request, self._place),
-                        external_data=_external(request),
                     )
                     return _written(done)
                 except _driver().driver.exceptions.Error as error:
@@ -229,6 +232,11 @@ def _driver() -> Any:
     except ImportError:
         raise MissingExtra("a ClickHouse store", "clickhouse") from None
     return clickhouse_connect
+
+
+def _check_certificates(place: Place) -> None:
+    if place.secure and place.ca not in (None, "certifi"):  # a word of the driver's
+        trusted(place.ca)
 
 
 def _options(place: Place, node: int) -> dict[str, Any]:
@@ -252,6 +260,34 @@ def _settings(request: Request, place: Place) -> dict[str, Any]:
         # Whoever shares the database shares the turns, whatever address or user they came with.
         settings |= _WRITING | {"query_id": f"colonnade:{place.database}.{request.turn}"}
     return settings
+
+
+def _carried(request: Request) -> dict[str, Any]:
+    """What a command brings along, as the driver takes it: rows in its body, and values in its URL where they fit.
+
+    The server takes URLs of a megabyte. (The driver has values of queries in the body by itself, of commands not.)
+    """
+    if sum(len(str(value)) for value in request.values.values()) < _LONG:
+        return {"parameters": dict(request.values), "external_data": _external(request)}
+    from clickhouse_connect.driver.binding import bind_query
+    from clickhouse_connect.driver.external import ExternalData
+
+    _, bound = bind_query(request.sql, dict(request.values))
+    incoming = _external(request)
+
+    class Form(ExternalData):
+        """Rows as files, values as fields."""
+
+        @property
+        def form_data(self) -> dict[str, Any]:
+            fields = {name: (None, text) for name, text in bound.items()}
+            return (incoming.form_data if incoming else {}) | fields
+
+        @property
+        def query_params(self) -> dict[str, str]:
+            return incoming.query_params if incoming else {}
+
+    return {"external_data": Form()}
 
 
 def _external(request: Request) -> ExternalData | None:
@@ -307,5 +343,6 @@ def _ours(place: Place, code: int | None, said: str) -> Exception:
         case 241:
             return StoreError(f"{label}: the server has not enough memory for this: {said}")
         case None:
-            return StoreError(f"{label} cannot be reached, or broke off: {said}")
+            told = mistrusted(said, "ca")
+            return StoreError(f"{label} cannot be reached{f': {told}' if told else f', or broke off: {said}'}")
     return StoreError(f"{label}: {said}")

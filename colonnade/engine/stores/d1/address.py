@@ -12,7 +12,7 @@ from colonnade.errors import InvalidAddress
 
 API: Final = "https://api.cloudflare.com/client/v4"
 _FORM: Final = "d1://ACCOUNT_ID/DATABASE_ID?table_prefix=dev_, with CLOUDFLARE_API_TOKEN in the environment"
-_OPTIONS: Final = ("api_token", "table_prefix", "api_url")
+_OPTIONS: Final = ("api_token", "table_prefix", "api_url", "ca")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,8 @@ class Place:
     api_token: str = field(repr=False)
     table_prefix: str = ""
     api_url: str = API
+    ca: str | None = None
+    """A file of certificates that the API's is trusted by."""
 
     @property
     def label(self) -> str:
@@ -42,6 +44,7 @@ def place(
     api_token: str | None = None,
     table_prefix: str = "",
     api_url: str = API,
+    ca: str | None = None,
 ) -> Place:
     """The place of the source document's options; what is not given comes from the environment.
 
@@ -69,7 +72,7 @@ def place(
         proper = False
     if not proper:
         raise InvalidAddress("api_url is an address such as https://worker.example.workers.dev, without user or query")
-    return Place(**given, table_prefix=table_prefix, api_url=api_url.rstrip("/"))
+    return Place(**given, table_prefix=table_prefix, api_url=api_url.rstrip("/"), ca=ca)
 
 
 def place_at(address: str) -> Place:

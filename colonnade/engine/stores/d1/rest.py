@@ -47,7 +47,7 @@ class Rest:
                 reply: Reply = yield Post(self._url, body)
             except Unanswered as error:
                 failed: ColonnadeError = self._lost(error)
-                again = not batch.writes or not error.sent
+                again = (not batch.writes or not error.sent) and not error.lasting
             else:
                 if reply.status == 200:
                     return self._results(reply)

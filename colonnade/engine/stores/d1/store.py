@@ -27,7 +27,7 @@ class _Asked:
         self.place = place
         self.rest = Rest(place)
         self.spelled = D1Spelled(prefixed(place.table_prefix))
-        self.line = Line(place.label, "d1", line_headers(place))
+        self.line = Line(place.label, "d1", line_headers(place), ca=place.ca)
 
     def exchange(self, steps: Steps[Any]) -> Exchange[Any]:
         """Steps as requests."""
@@ -50,9 +50,13 @@ class D1Store(Store):
         api_token: str | None = None,
         table_prefix: str = "",
         api_url: str = address.API,
+        ca: str | None = None,
     ) -> None:
-        """What is not given comes from the environment; ``api_url`` names a Worker that offers a binding."""
-        self._asked = _Asked(address.place(account_id, database_id, api_token, table_prefix, api_url))
+        """What is not given comes from the environment; ``api_url`` names a Worker that offers a binding.
+
+        ``ca`` names a file with certificates to trust, where your own authority signed that of ``api_url``.
+        """
+        self._asked = _Asked(address.place(account_id, database_id, api_token, table_prefix, api_url, ca))
         self.place = self._asked.place
         self.label = self.place.label
         self._http = BlockingHttp(self._asked.line)
@@ -93,9 +97,13 @@ class AsyncD1Store(AsyncStore):
         api_token: str | None = None,
         table_prefix: str = "",
         api_url: str = address.API,
+        ca: str | None = None,
     ) -> None:
-        """What is not given comes from the environment; ``api_url`` names a Worker that offers a binding."""
-        self._asked = _Asked(address.place(account_id, database_id, api_token, table_prefix, api_url))
+        """What is not given comes from the environment; ``api_url`` names a Worker that offers a binding.
+
+        ``ca`` names a file with certificates to trust, where your own authority signed that of ``api_url``.
+        """
+        self._asked = _Asked(address.place(account_id, database_id, api_token, table_prefix, api_url, ca))
         self.place = self._asked.place
         self.label = self.place.label
         self._http = AwaitedHttp(self._asked.line)
@@ -128,5 +136,5 @@ class AsyncD1Store(AsyncStore):
 def store_at(url: str, *, awaited: bool) -> Store | AsyncStore:
     """The store of an address, in the colour that is asked for."""
     place = address.place_at(url)
-    given = (place.account_id, place.database_id, place.api_token, place.table_prefix, place.api_url)
+    given = (place.account_id, place.database_id, place.api_token, place.table_prefix, place.api_url, place.ca)
     return AsyncD1Store(*given) if awaited else D1Store(*given)

@@ -42,6 +42,7 @@ class LanceStore(Store):
         compare_and_set=True,
         filters=True,
         contains=True,
+        longest=1_000,  # of far more it makes no regular expression
         order=True,
         search=True,
         nearest=True,

@@ -23,6 +23,8 @@ class Place:
     path: Path | None = None
     url: str | None = None
     token: str = field(default="", repr=False)
+    ca: str | None = None
+    """A file of certificates that a server's is trusted by."""
 
     @property
     def label(self) -> str:
@@ -30,7 +32,7 @@ class Place:
         return self.url or ("libsql :memory:" if self.path is None else str(self.path))
 
 
-def place_at(url: str, auth_token: str | None = None) -> Place:
+def place_at(url: str, auth_token: str | None = None, ca: str | None = None) -> Place:
     """The place that an address names, as libSQL's clients write it; ``InvalidAddress`` says what is wrong.
 
     A token may follow it as ``auth_token``, or be in the environment as ``LIBSQL_AUTH_TOKEN`` or ``TURSO_AUTH_TOKEN``.
@@ -47,10 +49,12 @@ def place_at(url: str, auth_token: str | None = None) -> Place:
         raise InvalidAddress(f"a libSQL server knows no user: give a token instead, as {_FORMS}")
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     given = [options.pop(name) for name in _TOKENS if name in options]
+    ca = ca or options.pop("ca", None)
     tls = options.pop("tls", "1" if _SECURE[parts.scheme] else "0")
     if options or tls not in ("0", "1", "true", "false"):
         raise InvalidAddress(
-            f"a libSQL server's address knows auth_token and tls (0 or 1), not {', '.join(options) or f'tls={tls:.20}'}"
+            "a libSQL server's address knows auth_token, ca and tls (0 or 1), not "
+            + (", ".join(options) or f"tls={tls:.20}")
         )
     try:
         if not parts.hostname:
@@ -62,7 +66,9 @@ def place_at(url: str, auth_token: str | None = None) -> Place:
     token = auth_token or (given[0] if given else environment)
     if not (token.isascii() and token.isprintable()):
         raise InvalidAddress("the token of a libSQL server holds letters that no token has: was it copied whole?")
-    return Place(url=f"{'https' if tls in ('1', 'true') else 'http'}://{host}{parts.path.rstrip('/')}", token=token)
+    return Place(
+        url=f"{'https' if tls in ('1', 'true') else 'http'}://{host}{parts.path.rstrip('/')}", token=token, ca=ca
+    )
 
 
 def _file(url: str, rest: str) -> Place:

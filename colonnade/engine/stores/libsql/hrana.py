@@ -84,7 +84,7 @@ class Hrana:
         try:
             reply: Reply = yield Post(f"{stream.url}/v2/pipeline", body)
         except Unanswered as error:
-            if again or not error.sent:
+            if (again or not error.sent) and not error.lasting:
                 yield Pause(_AGAIN)
                 try:
                     reply = yield Post(f"{stream.url}/v2/pipeline", body)

@@ -39,7 +39,7 @@ _SPELLED: Final = Spelled(SERVED, ServerRenderer)
 
 def _line(place: address.Place) -> Line:
     secret = {"authorization": f"Bearer {place.token}"} if place.token else {}
-    return Line(place.label, "libsql", {"content-type": "application/json"} | secret)
+    return Line(place.label, "libsql", {"content-type": "application/json"} | secret, ca=place.ca)
 
 
 class Session(Store):

@@ -22,9 +22,12 @@ class LibSQLStore(Store):
 
     abilities: ClassVar[Abilities] = ABILITIES
 
-    def __init__(self, url: str, auth_token: str | None = None) -> None:
-        """``InvalidAddress`` where ``url`` names no database. The token may come from the environment instead."""
-        place = place_at(url, auth_token)
+    def __init__(self, url: str, auth_token: str | None = None, *, ca: str | None = None) -> None:
+        """``InvalidAddress`` where ``url`` names no database. The token may come from the environment instead.
+
+        ``ca`` names a file with certificates to trust, for a server whose certificate is signed by your own authority.
+        """
+        place = place_at(url, auth_token, ca)
         self.db: LibSQLFile | LibSQLServer
         self.db = LibSQLFile(place.path, place.label) if place.url is None else LibSQLServer(place)
         self.label = self.db.label
@@ -55,9 +58,9 @@ class AsyncLibSQLStore(AsyncStore):
 
     abilities: ClassVar[Abilities] = ABILITIES
 
-    def __init__(self, url: str, auth_token: str | None = None) -> None:
+    def __init__(self, url: str, auth_token: str | None = None, *, ca: str | None = None) -> None:
         """``InvalidAddress`` where ``url`` names no server."""
-        place = place_at(url, auth_token)
+        place = place_at(url, auth_token, ca)
         if place.url is None:
             raise InvalidAddress(f"{place.label} is no server; colonnade.aopen() takes a LibSQLStore of it")
         self.db = AsyncLibSQLServer(place)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from colonnade.engine.certificates import mistrusted
 from colonnade.engine.stores.mongodb.address import Place
 from colonnade.errors import (
     ColonnadeError,
@@ -41,7 +42,7 @@ def opened(place: Place) -> Iterator[None]:
         if query := place.uri.partition("?")[2]:
             split_options(query, validate=True, warn=False)  # of which the driver itself only warns
         yield
-    except (driver().errors.PyMongoError, ValueError, TypeError, KeyError) as error:
+    except (driver().errors.PyMongoError, ValueError, TypeError, KeyError, OSError) as error:
         raise InvalidAddress(f"{place.label}: {_without_secrets(place, str(error))}") from None
 
 
@@ -60,6 +61,8 @@ def translated(place: Place, *, inside: bool = False) -> Iterator[None]:
 def _ours(place: Place, error: Any, errors: Any, *, inside: bool) -> ColonnadeError:
     label, said = place.label, _without_secrets(place, _brief(error))
     codes = _codes(error)
+    if isinstance(error, errors.ConnectionFailure) and (told := mistrusted(str(error), "tlsCAFile")):
+        return StoreError(f"{label} cannot be reached: {told}")
     if isinstance(error, errors.ServerSelectionTimeoutError):
         return StoreError(f"{label} cannot be reached: {said}")
     if isinstance(error, errors.ConnectionFailure):

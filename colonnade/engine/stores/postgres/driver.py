@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from colonnade.engine.certificates import mistrusted
 from colonnade.engine.stores.postgres.wide import TooWide
 from colonnade.errors import (
     AlreadyExists,
@@ -130,6 +132,13 @@ def translation(error: Exception, label: str, user: str) -> ColonnadeError:
         case "57014":
             return StoreError(f"{label}: the server stopped the statement: {said}")
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | OSError) and code is None:
+        if missing := re.search(r'root certificate file "([^"]*)" does not exist', said):
+            return StoreError(
+                f"{label} cannot be reached: there is no file {missing[1]!r} to verify its certificate with; name one "
+                "as sslrootcert=..., or take those of the system with sslrootcert=system"
+            )
+        if told := mistrusted(said, "sslrootcert"):
+            return StoreError(f"{label} cannot be reached: {told}")
         if "password" in said or "authentication" in said or "no pg_hba.conf entry" in said:
             return _refused(label, user)
         if 'database "' in said and "does not exist" in said:

@@ -23,6 +23,8 @@ class Place:
     prefix: str = PREFIX
     timeout: float = 30.0
     retries: int = 4
+    ca: str | None = None
+    """A file of certificates that the server's is trusted by."""
 
     @property
     def label(self) -> str:
@@ -37,6 +39,7 @@ def place_of(
     prefix: str = PREFIX,
     timeout: float = 30.0,
     retries: int = 4,
+    ca: str | None = None,
     secure: bool = True,
 ) -> Place:
     """The place of a REST address and a token, which may be in the environment; ``InvalidAddress`` where one is not.
@@ -65,7 +68,7 @@ def place_of(
         raise InvalidAddress("the timeout of an Upstash store is some seconds, and its retries are 0 or more")
     scheme = parts.scheme if parts.scheme != "upstash" else "https" if secure else "http"
     named = f"[{host}]" if ":" in host else host
-    return Place(f"{scheme}://{named}{f':{port}' if port else ''}", token, prefix, timeout, retries)
+    return Place(f"{scheme}://{named}{f':{port}' if port else ''}", token, prefix, timeout, retries, ca)
 
 
 def _from_environment(name: str) -> str:
@@ -97,5 +100,6 @@ OPTIONS: Final[Mapping[str, Callable[[str], Any]]] = {
     "secure": _truth,
     "timeout": _seconds,
     "retries": int,
+    "ca": str,
 }
 """What may follow the question mark."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from colonnade.engine.certificates import mistrusted, trusted
 from colonnade.engine.forking import survives_forks
 from colonnade.engine.stores.upstash.address import Place
 from colonnade.engine.stores.upstash.requests import Steps
@@ -129,7 +130,8 @@ def _options(place: Place) -> dict[str, Any]:
             "Upstash-Encoding": "base64",  # else what is no UTF-8 would come back as question marks
         },
         "timeout": place.timeout,
-        "verify": place.url.startswith("https:"),  # certificates that nobody asks for take long to load
+        "verify": place.url.startswith("https:")
+        and trusted(place.ca),  # certificates that nobody asks for take long to load
         "limits": limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS),
     }
 
@@ -143,5 +145,7 @@ def _reply(http: Client | AsyncClient, response: Response) -> Reply:
 def _broken(error: Exception) -> Reply:
     httpx = _driver()
     never = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+    if told := mistrusted(str(error), "ca"):
+        return Reply(failure=told, arrived=False, lasting=True)
     said = str(error) or "no answer in time"
     return Reply(failure=f"{type(error).__name__}: {said}", arrived=not isinstance(error, never))

@@ -54,6 +54,7 @@ class UpstashStore(Store):
 
     ``url`` and ``token`` are those of the REST API, or in ``UPSTASH_REDIS_REST_URL`` and ``UPSTASH_REDIS_REST_TOKEN``.
     ``prefix`` begins all keys. ``timeout`` is in seconds; ``retries`` how often a request is sent again at most.
+    ``ca`` names a file with certificates to trust, for a server whose certificate your own authority signed.
     """
 
     abilities: ClassVar[Abilities] = ABILITIES
@@ -68,9 +69,10 @@ class UpstashStore(Store):
         id: str = "upstash-storage",
         timeout: float = 30.0,
         retries: int = 4,
+        ca: str | None = None,
     ) -> None:
         self.id = id
-        self.place = place_of(url, token, prefix=prefix, timeout=timeout, retries=retries)
+        self.place = place_of(url, token, prefix=prefix, timeout=timeout, retries=retries, ca=ca)
         self.label = self.place.label
         self._client = BlockingClient(self.place)
 
@@ -142,9 +144,10 @@ class AsyncUpstashStore(AsyncStore):
         id: str = "upstash-storage",
         timeout: float = 30.0,
         retries: int = 4,
+        ca: str | None = None,
     ) -> None:
         self.id = id
-        self.place = place_of(url, token, prefix=prefix, timeout=timeout, retries=retries)
+        self.place = place_of(url, token, prefix=prefix, timeout=timeout, retries=retries, ca=ca)
         self.label = self.place.label
         self._client = AwaitedClient(self.place)
 
@@ -188,4 +191,4 @@ class AsyncUpstashStore(AsyncStore):
 
 
 def _parts(place: Place) -> dict[str, Any]:
-    return {name: getattr(place, name) for name in ("url", "token", "prefix", "timeout", "retries")}
+    return {name: getattr(place, name) for name in ("url", "token", "prefix", "timeout", "retries", "ca")}

@@ -41,6 +41,8 @@ class Reply:
     """What the server says of when to try again, in seconds."""
     failure: str = ""
     arrived: bool = True
+    lasting: bool = False
+    """Whether the next one will fail too."""
 
 
 Talk = Generator[Post, Reply, R]
@@ -122,7 +124,7 @@ def _posted(commands: list[list[str]], repeatable: bool, place: Place, counter: 
 
 
 def _may_pass(reply: Reply) -> bool:
-    return bool(reply.failure) or reply.status == 429 or reply.status >= 500
+    return (bool(reply.failure) and not reply.lasting) or reply.status == 429 or reply.status >= 500
 
 
 def _pause(reply: Reply, tried: int) -> float:
