@@ -13,6 +13,7 @@ import pytest
 import colonnade
 from colonnade.engine.stores.mongodb import AsyncMongoDBStore, MongoDBStore
 from colonnade.engine.stores.mongodb.address import place_of
+from colonnade.engine.stores.mongodb.requests import name_of
 from colonnade.errors import (
     InvalidAddress,
     InvalidInput,
@@ -145,7 +146,7 @@ def test_collections_indexes_and_validators_are_made(mongodb: Server) -> None:
     colonnade.open(mongodb.address("made")).close()
     there = mongodb.there("made")
     names = there.list_collection_names()
-    assert {table.facts.mastra for table in STORED} <= set(names)
+    assert {name_of(table) for table in STORED} <= set(names)
     indexes = there["mastra_messages"].index_information()
     assert indexes["mastra_messages_id_key"]["unique"]
     newest = [("thread_id", 1), ("createdAt", -1), ("createdAtMicros", -1), ("id", 1)]

@@ -108,7 +108,7 @@ def test_an_index_that_cannot_be_made_says_so(heard: tuple[Any, Heard], mongodb:
 
 def test_what_the_server_is_told_of_an_index() -> None:
     name = vectors.index_name(VECTORS, "embedding", 1536)
-    assert name == "memory_messages_embedding_1536"
+    assert name == "colonnade_memory_messages_embedding_1536"
     told = vectors.definition(VECTORS, "embedding", 1536)["fields"]
     assert told[0] == {"type": "vector", "path": "embedding", "numDimensions": 1536, "similarity": "cosine"}
     paths = [each["path"] for each in told[1:]]
@@ -118,15 +118,15 @@ def test_what_the_server_is_told_of_an_index() -> None:
 
 def test_what_an_index_is_asked(heard: tuple[Any, Heard], monkeypatch: pytest.MonkeyPatch) -> None:
     store, listener = heard
-    names = frozenset({"memory_messages_embedding_3"})
+    names = frozenset({"colonnade_memory_messages_embedding_3"})
     monkeypatch.setattr(store.stores[0], "_indexes", vectors.VectorIndexes())
-    store.stores[0]._indexes.found["memory_messages"] = (time.monotonic(), names)
+    store.stores[0]._indexes.found["colonnade_memory_messages"] = (time.monotonic(), names)
     listener.sent.clear()
     with pytest.raises(StoreError):  # this server does not know it
         store.execute(near(Is("model", "=", "m") & OneOf("thread_id", ("t", '{"$gt": ""}'))))
     asked = listener.sent[-1]["pipeline"]
     search = asked[0]["$vectorSearch"]
-    assert search["index"] == "memory_messages_embedding_3"
+    assert search["index"] == "colonnade_memory_messages_embedding_3"
     assert search["path"] == "embedding"
     assert search["queryVector"].as_vector().data == [1.0, pytest.approx(0.1), 0.0]
     assert search["limit"] == 12
@@ -150,8 +150,8 @@ def test_what_an_index_cannot_answer_is_compared(
 ) -> None:
     store, listener = heard
     monkeypatch.setattr(store.stores[0], "_indexes", vectors.VectorIndexes())
-    names = frozenset({"memory_messages_embedding_3"})
-    store.stores[0]._indexes.found["memory_messages"] = (time.monotonic(), names)
+    names = frozenset({"colonnade_memory_messages_embedding_3"})
+    store.stores[0]._indexes.found["colonnade_memory_messages"] = (time.monotonic(), names)
     listener.sent.clear()
     store.execute(plan)
     assert not [each for each in listener.sent if "$vectorSearch" in str(each)]
@@ -165,7 +165,9 @@ def test_a_search_service_finds_what_was_written() -> None:
         name = mongo.create_vector_index(3)
         until = time.monotonic() + 180
         while time.monotonic() < until:
-            ready = [each for each in mongo.db["memory_messages"].list_search_indexes() if each.get("queryable")]
+            ready = [
+                each for each in mongo.db["colonnade_memory_messages"].list_search_indexes() if each.get("queryable")
+            ]
             if name in [each["name"] for each in ready]:
                 break
             time.sleep(2)

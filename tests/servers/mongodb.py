@@ -98,7 +98,7 @@ class Server:
         """Delete all documents of a store, whose collections stay."""
         there = self.there(database)
         for name in there.list_collection_names():
-            if name.startswith(("mastra_", "memory_")):
+            if name.startswith(("mastra_", "colonnade_")):
                 there[name].delete_many({})
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from colonnade.engine import fold
 from colonnade.engine.plan import Put
+from colonnade.engine.stores.mongodb import mastra
 from colonnade.engine.stores.mongodb.documents import Document, documents, fields_of, id_of
 from colonnade.engine.stores.mongodb.matching import every, same
 from colonnade.engine.stores.mongodb.requests import Request, Steps, name_of
@@ -21,7 +22,7 @@ from colonnade.errors import Conflict
 from colonnade.schemas.table import Table
 
 
-def put(plan: Put) -> Steps[int]:
+def put(plan: Put, *, is_foreign: bool = False) -> Steps[int]:
     """All rows, or ``Conflict`` and none."""
     table, expect = plan.table, plan.expect
     assert expect is not None
@@ -29,8 +30,12 @@ def put(plan: Put) -> Steps[int]:
     written: list[tuple[Document, Document | None]] = []
     for document in sorted(documents(table, fold.collapse(table, plan.data)), key=lambda each: key_of(table, each)):
         row = expected.get(key_of(table, document))
+        before: Document | None = None
         try:
-            before = yield from (_created(table, document) if row is None else _changed(table, document, row))
+            if row is None:
+                yield from _created(table, document)
+            else:
+                before = yield from _changed(table, document, row, is_foreign=is_foreign)
         except Conflict:
             yield from _undone(table, written)
             raise
@@ -43,9 +48,12 @@ def _created(table: Table, document: Document) -> Steps[None]:
     yield Request(name_of(table), "insert_one", ({"_id": id_of(table, document), **document},))
 
 
-def _changed(table: Table, document: Document, row: Mapping[str, Any]) -> Steps[Document]:
+def _changed(table: Table, document: Document, row: Mapping[str, Any], *, is_foreign: bool) -> Steps[Document]:
     """The document as it was."""
-    where = every([same(table, name, value) for name, value in row.items()])
+    if is_foreign:
+        where = yield from mastra.as_it_lies(table, document, row)
+    else:
+        where = every([same(table, name, value) for name, value in row.items()])
     before = yield Request(name_of(table), "find_one_and_update", (where, change_of(table, document)))
     if before is None:
         raise Conflict(f"rows of {table.name} changed since they were read")

@@ -16,6 +16,8 @@ from colonnade.schemas.table import Table
 R = TypeVar("R")
 
 _RANK: Final = "_rank"
+_OWN: Final = {"memory_messages": "colonnade_memory_messages"}
+"""Collections that Mastra has for something else: its index of vectors."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,6 +29,8 @@ class Request:
     arguments: tuple[Any, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     rows: bool = False
+    raw: bool = False
+    """It is about documents as they lie there, whoever wrote them."""
 
 
 Steps = Generator[Request, Any, R]
@@ -35,7 +39,7 @@ Steps = Generator[Request, Any, R]
 
 def name_of(table: Table) -> str:
     """The collection of a table."""
-    return table.facts.mastra
+    return _OWN.get(table.facts.mastra, table.facts.mastra)
 
 
 def scanned(plan: Scan) -> Steps[pa.Table]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from colonnade.engine.stores.mongodb.documents import Document, fields_of
 from colonnade.engine.stores.mongodb.requests import Request, Steps, name_of
-from colonnade.errors import Conflict, SchemaTooNew
+from colonnade.errors import Conflict, SchemaTooNew, StoreError
 from colonnade.schemas import STORED, VERSION
 from colonnade.schemas.table import Table
 
@@ -33,14 +33,15 @@ _TYPES: Final = {
 """Kind -> BSON type."""
 
 
-def steps(label: str) -> Steps[None]:
-    """Make what is missing; ``SchemaTooNew`` where somebody newer was here."""
+def steps(label: str) -> Steps[frozenset[str]]:
+    """Make what is missing; the collections that are Mastra's. ``SchemaTooNew`` where somebody newer was here."""
     marks = yield Request(MARK, "find", ({"_id": {"$eq": "schema"}},), {"limit": 1}, rows=True)
     if marks and marks[0]["version"] > VERSION:
         raise SchemaTooNew(label, marks[0]["version"], VERSION)
     if marks and marks[0]["version"] == VERSION:
-        return
-    there = set((yield Request(None, "list_collection_names")))
+        return frozenset(marks[0].get("foreign", ()))
+    there = yield from _collections()
+    foreign = {name_of(table) for table in STORED if there.get(name_of(table)) is False}
     for table in STORED:
         if name_of(table) not in there:
             options = {"validator": validator(table), "check_exists": False}
@@ -51,10 +52,48 @@ def steps(label: str) -> Steps[None]:
             known = yield Request(name_of(table), "list_indexes", rows=True)
         # Whatever its name: Mastra has an index of the key too.
         keys = [dict(index["key"]) for index in known]
-        if missing := [index for index in indexes(table) if dict(index.document["key"]) not in keys]:
-            yield Request(name_of(table), "create_indexes", (missing,))
-    mark = {"$set": {"version": VERSION}}
+        if name_of(table) in foreign:
+            yield from _named(table)
+        wanted = indexes(table, sparse=name_of(table) in foreign)
+        if missing := [index for index in wanted if dict(index.document["key"]) not in keys]:
+            yield from _indexed(label, table, missing)
+    mark = {"$set": {"version": VERSION, "foreign": sorted(foreign)}}
     yield Request(MARK, "update_one", ({"_id": {"$eq": "schema"}}, mark), {"upsert": True})
+    return frozenset(foreign)
+
+
+def foreign() -> Steps[frozenset[str]]:
+    """The collections that are Mastra's, where nothing is to be made."""
+    marks = yield Request(MARK, "find", ({"_id": {"$eq": "schema"}},), {"limit": 1}, rows=True)
+    if marks:
+        return frozenset(marks[0].get("foreign", ()))
+    there = yield from _collections()
+    return frozenset(name_of(table) for table in STORED if there.get(name_of(table)) is False)
+
+
+def _collections() -> Steps[dict[str, bool]]:
+    """The collections that there are, and whether they have a validator, as ours do."""
+    found = yield Request(None, "list_collections", rows=True)
+    return {each["name"]: bool(each.get("options", {}).get("validator")) for each in found}
+
+
+def _named(table: Table) -> Steps[None]:
+    """Identifiers for documents without one: Mastra's evals have none, and scores had none for a time."""
+    if len(table.key) == 1:
+        name = table.key[0]
+        given = [{"$set": {name: {"$toString": "$_id"}}}]
+        yield Request(name_of(table), "update_many", ({name: {"$eq": None}}, given))
+
+
+def _indexed(label: str, table: Table, missing: list[Any]) -> Steps[None]:
+    name = name_of(table)
+    try:
+        yield Request(name, "create_indexes", (missing,))
+    except Conflict as error:
+        raise StoreError(
+            f"{label}: documents of {name} share a key ({', '.join(table.key)}), so that they cannot be told apart: "
+            "delete the ones that are too many, and open it again"
+        ) from error
 
 
 def is_alone() -> Steps[bool]:
@@ -63,11 +102,16 @@ def is_alone() -> Steps[bool]:
     return "setName" not in said and said.get("msg") != "isdbgrid"
 
 
-def indexes(table: Table) -> list[Any]:
-    """The key, unique, and the look-ups that the schema asks for, newest first and completed by the key."""
+def indexes(table: Table, *, sparse: bool = False) -> list[Any]:
+    """The key, unique, and the look-ups that the schema asks for, newest first and completed by the key.
+
+    Of a ``sparse`` one documents without an identifier are left out, as Mastra may go on to write some.
+    """
     from pymongo import ASCENDING, DESCENDING, IndexModel
 
-    made = [IndexModel([(name, ASCENDING) for name in table.key], name=_name(table, table.key, "key"), unique=True)]
+    options: Document = {"sparse": True} if sparse else {}
+    key = [(name, ASCENDING) for name in table.key]
+    made = [IndexModel(key, name=_name(table, table.key, "key"), unique=True, **options)]
     for index in table.facts.indexes:
         newest = [(field, DESCENDING) for field in fields_of(table.columns[index.newest])]
         terms = [(name, ASCENDING) for name in index.columns] + newest

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from colonnade.engine import fold
 from colonnade.engine.plan import Delete, Filter, Nearest, OneOf, Or, Patch, Plan, Put, Scan, Search, Summarize
-from colonnade.engine.stores.mongodb import guarded, summary, vectors
+from colonnade.engine.stores.mongodb import guarded, mastra, summary, vectors
 from colonnade.engine.stores.mongodb.documents import Document, arrow_rows, documents, fields_for, fields_of
 from colonnade.engine.stores.mongodb.matching import match_of
 from colonnade.engine.stores.mongodb.requests import Request, Steps, name_of, scanned
@@ -24,11 +24,24 @@ _MANY: Final = 20
 """So many rows are looked for before they are written: mostly they are new, and an insert is cheaper than an upsert."""
 
 
-def steps_of(plan: Plan, indexes: VectorIndexes | None = None, *, alone: bool = False) -> Steps[Any]:
+def steps_of(
+    plan: Plan,
+    indexes: VectorIndexes | None = None,
+    *,
+    alone: bool = False,
+    foreign: frozenset[str] = frozenset(),
+) -> Steps[Any]:
     """What is asked of the server for a plan; returns its answer.
 
-    ``indexes`` are those of vectors, which no transaction asks. ``alone`` is a server without transactions.
+    ``indexes`` are those of vectors, which no transaction asks. ``alone`` is a server without transactions. ``foreign``
+    are the collections that Mastra made.
     """
+    is_foreign = name_of(plan.table) in foreign
+    steps = _steps_of(plan, indexes, alone=alone, is_foreign=is_foreign)
+    return mastra.over(steps, foreign) if is_foreign else steps
+
+
+def _steps_of(plan: Plan, indexes: VectorIndexes | None, *, alone: bool, is_foreign: bool) -> Steps[Any]:
     match plan:
         case Scan():
             return (yield from scanned(plan))
@@ -38,7 +51,9 @@ def steps_of(plan: Plan, indexes: VectorIndexes | None = None, *, alone: bool = 
             )
             return summary.rows_of(plan, found)
         case Put():
-            return (yield from (guarded.put(plan) if alone and plan.expect is not None else _put(plan)))
+            if alone and plan.expect is not None:
+                return (yield from guarded.put(plan, is_foreign=is_foreign))
+            return (yield from _put(plan))
         case Patch():
             return (yield from _patch(plan))
         case Delete():

@@ -12,7 +12,7 @@ import pyarrow as pa
 from colonnade.engine.abilities import Abilities
 from colonnade.engine.plan import Delete, Nearest, Patch, Plan, Put, Scan, Summarize
 from colonnade.engine.store import AsyncStore, Store
-from colonnade.engine.stores.mongodb import setup, summary, vectors
+from colonnade.engine.stores.mongodb import mastra, setup, summary, vectors
 from colonnade.engine.stores.mongodb.address import Place, place_of, store_id
 from colonnade.engine.stores.mongodb.client import AwaitedClient, BlockingClient
 from colonnade.engine.stores.mongodb.documents import arrow_rows
@@ -62,6 +62,7 @@ class MongoDBStore(Store):
         self.label = self.place.label
         self._client = BlockingClient(self.place)
         self._indexes = VectorIndexes()
+        self._foreign: frozenset[str] | None = None  # the collections that are Mastra's, once it is known
         if self.place.transactions is False:
             _stand_alone(self)
 
@@ -79,7 +80,7 @@ class MongoDBStore(Store):
         """Make collections, validators and indexes where they are missing."""
         if self.place.transactions is None and self._client.run(setup.is_alone()):
             _stand_alone(self)
-        self._client.run(setup.steps(self.label))
+        self._foreign = self._client.run(setup.steps(self.label))
 
     def create_vector_index(self, dimensions: int) -> str:
         """Have the server index embeddings of so many dimensions; its name. It takes the server a minute or so.
@@ -88,8 +89,14 @@ class MongoDBStore(Store):
         """
         return self._client.run(vectors.create(dimensions, self._indexes, self.label))
 
+    def _known(self) -> frozenset[str]:
+        if self._foreign is None:
+            self._foreign = self._client.run(setup.foreign())
+        return self._foreign
+
     def _run(self, plan: Plan) -> Any:
-        return self._client.run(steps_of(plan, self._indexes, alone=not self.abilities.transactions))
+        alone = not self.abilities.transactions
+        return self._client.run(steps_of(plan, self._indexes, alone=alone, foreign=self._known()))
 
     def scan(self, plan: Scan) -> pa.Table:
         """``find``, or ``aggregate`` where nulls are to be sorted."""
@@ -99,8 +106,9 @@ class MongoDBStore(Store):
     def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
         """The same as a stream."""
         if plan.limit != 0:
-            for found in self._client.stream(scan_of(plan)):
-                yield from arrow_rows(found, plan.table, plan.schema).to_batches()
+            foreign = self._known()
+            for found in self._client.stream(mastra.read(scan_of(plan), foreign)):
+                yield from arrow_rows(mastra.rows(plan.table, found, foreign), plan.table, plan.schema).to_batches()
 
     def summarize(self, plan: Summarize) -> pa.Table:
         """``$group``."""
@@ -130,8 +138,9 @@ class MongoDBStore(Store):
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """A transaction of the server, which sees one state of the database; ``Conflict`` where others write too."""
+        foreign = self._known()
         with self._client.transaction() as session:
-            yield Session(self, session)
+            yield Session(self, session, foreign)
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -143,13 +152,14 @@ class Session(Store):
 
     abilities: ClassVar[Abilities] = ABILITIES
 
-    def __init__(self, store: MongoDBStore, session: Any) -> None:
+    def __init__(self, store: MongoDBStore, session: Any, foreign: frozenset[str]) -> None:
         self.label = store.label
+        self._foreign = foreign
         self._client, self._session = store._client, session
 
     def execute(self, plan: Plan) -> Any:
         """Run one plan."""
-        return self._client.run(steps_of(plan), self._session)
+        return self._client.run(steps_of(plan, foreign=self._foreign), self._session)
 
     def put(self, plan: Put) -> int:
         """``bulkWrite``, compared within the transaction."""
@@ -178,6 +188,7 @@ class AsyncMongoDBStore(AsyncStore):
         self.label = self.place.label
         self._client = AwaitedClient(self.place)
         self._indexes = VectorIndexes()
+        self._foreign: frozenset[str] | None = None  # the collections that are Mastra's, once it is known
         if self.place.transactions is False:
             _stand_alone(self)
 
@@ -195,7 +206,7 @@ class AsyncMongoDBStore(AsyncStore):
         """Make collections, validators and indexes where they are missing."""
         if self.place.transactions is None and await self._client.run(setup.is_alone()):
             _stand_alone(self)
-        await self._client.run(setup.steps(self.label))
+        self._foreign = await self._client.run(setup.steps(self.label))
 
     async def create_vector_index(self, dimensions: int) -> str:
         """As ``MongoDBStore.create_vector_index``."""
@@ -206,20 +217,29 @@ class AsyncMongoDBStore(AsyncStore):
         if isinstance(plan, Put) and plan.expect is not None and self.abilities.transactions:
             async with self.transaction() as session:
                 return await session.execute(plan)
-        return await self._client.run(steps_of(plan, self._indexes, alone=not self.abilities.transactions))
+        alone = not self.abilities.transactions
+        return await self._client.run(steps_of(plan, self._indexes, alone=alone, foreign=await self._known()))
+
+    async def _known(self) -> frozenset[str]:
+        if self._foreign is None:
+            self._foreign = await self._client.run(setup.foreign())
+        return self._foreign
 
     async def batches(self, plan: Scan) -> AsyncIterator[pa.RecordBatch]:
         """The rows of a scan as a stream."""
         if plan.limit != 0:
-            async for found in self._client.stream(scan_of(plan)):
-                for batch in arrow_rows(found, plan.table, plan.schema).to_batches():
+            foreign = await self._known()
+            async for found in self._client.stream(mastra.read(scan_of(plan), foreign)):
+                rows = mastra.rows(plan.table, found, foreign)
+                for batch in arrow_rows(rows, plan.table, plan.schema).to_batches():
                     yield batch
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """A transaction of the server."""
+        foreign = await self._known()
         async with self._client.transaction() as session:
-            yield AsyncSession(self, session)
+            yield AsyncSession(self, session, foreign)
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -231,13 +251,14 @@ class AsyncSession(AsyncStore):
 
     abilities: ClassVar[Abilities] = ABILITIES
 
-    def __init__(self, store: AsyncMongoDBStore, session: Any) -> None:
+    def __init__(self, store: AsyncMongoDBStore, session: Any, foreign: frozenset[str]) -> None:
         self.label = store.label
+        self._foreign = foreign
         self._client, self._session = store._client, session
 
     async def execute(self, plan: Plan) -> Any:
         """Run one plan."""
-        return await self._client.run(steps_of(plan), self._session)
+        return await self._client.run(steps_of(plan, foreign=self._foreign), self._session)
 
 
 def _stand_alone(store: MongoDBStore | AsyncMongoDBStore) -> None:
