@@ -75,6 +75,7 @@ OWN: list[dict[str, Any]] = [
     {"name": "i_ops", "table": "mastra_ai_spans", "columns": ["name"], "opclass": "text_pattern_ops"},
     {"name": "i_fill", "table": "mastra_scorers", "columns": ["score"], "storage": {"fillfactor": 90}},
     {"name": "i_space", "table": "mastra_agents", "columns": ["name"], "tablespace": "pg_default"},
+    {"name": "i_turned", "table": "mastra_threads", "columns": ["lower(title) DESC NULLS LAST", "metadata->>'n' desc"]},
     {"name": "{} '%s' i", "table": "mastra_agents", "columns": ["lower(name)", "createdAt"]},
 ]
 WANTED = {
@@ -90,6 +91,7 @@ WANTED = {
     "i_ops": "btree (name text_pattern_ops)",
     "i_fill": "WITH (fillfactor='90')",
     "i_space": "btree (name)",
+    "i_turned": "btree (lower(title) DESC NULLS LAST, ((metadata ->> 'n'::text)) DESC)",
     "{} '%s' i": 'btree (lower(name), "createdAt")',
 }
 

@@ -1,9 +1,9 @@
 """Collections that Mastra filled, asked as if they were ours.
 
-Most of what Mastra writes is as ours: documents under an ``_id`` of their own, dates as dates. Its spans are not: their
-times are texts, the scope is an object, and what ours have besides (nanoseconds, model, tokens) is told by the rest. So the
-server makes rows of ours of them first, in a ``$set`` before whatever is asked. What Mastra wrote stays as it is until it
-is written here.
+Most of what Mastra writes is as ours: documents under an ``_id`` of their own, dates as dates. Its spans are not: times
+are texts, the scope is an object, and what ours have besides (nanoseconds, model, tokens) is told by the rest. So the
+server makes rows of ours of them first, in a ``$set`` before whatever is asked. What Mastra wrote stays as it is until
+it is written here.
 
 JSON is an object there, or a text; and a text that is no JSON is one that was given as such.
 """

@@ -25,9 +25,9 @@ METHODS: Final = ("btree", "hash", "gin", "gist", "spgist", "brin")
 _LONGEST: Final = 63
 """Bytes of a name, of which PostgreSQL would silently cut off the rest."""
 _WORD: Final = re.compile("[A-Za-z_][A-Za-z0-9_]*")
-_COLUMN: Final = re.compile(
-    r"([A-Za-z_][A-Za-z0-9_]*|\"[^\"]+\")((?:\s+(?:asc|desc))?(?:\s+nulls\s+(?:first|last))?)", re.I
-)
+_TURN: Final = r"((?:\s+(?:asc|desc))?(?:\s+nulls\s+(?:first|last))?)"
+_COLUMN: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*|\"[^\"]+\")" + _TURN, re.I)
+_EXPRESSION: Final = re.compile(r"(.+?)" + _TURN, re.I | re.S)
 _NAMES: Final[Mapping[tuple[str, tuple[str, ...]], str]] = {
     ("scores", ("traceId", "spanId", "createdAt")): "mastra_scores_trace_id_span_id_created_at_idx",
 }
@@ -170,7 +170,9 @@ def _term(text: str, table: Table, index: Index, opclass: str) -> str:
     """A column by its name, or an expression; a name that is no column is a key of the metadata."""
     plain = _COLUMN.fullmatch(text.strip())
     if plain is None:
-        return f"({_quoted(text.strip(), table)}){opclass}"
+        said = _EXPRESSION.fullmatch(text.strip())
+        assert said is not None  # it is not empty
+        return f"({_quoted(said[1], table)}){opclass}{said[2]}"
     name, direction = plain[1].strip('"'), plain[2]
     if name not in table.columns:
         return f"({_metadata(table, index)} ->> '{_word(name, index)}'){opclass}{direction}"
