@@ -13,7 +13,7 @@ from colonnade.engine.abilities import Abilities, Route, native_scan, perform
 from colonnade.engine.operation import Call, Guard, Natives, Stream, Whole, expand
 from colonnade.engine.plan import Delete, Nearest, Patch, Plan, Put, Scan, Search, Steps, Summarize
 from colonnade.engine.running import Engine, Query
-from colonnade.errors import Conflict, Unsupported
+from colonnade.errors import Conflict, InvalidInput, Unsupported
 from colonnade.schemas.table import Table
 
 if TYPE_CHECKING:
@@ -23,6 +23,13 @@ R = TypeVar("R")
 
 PATIENCE = 30.0
 """Seconds for which an atomic operation that keeps meeting others is run again, before ``Conflict`` is raised."""
+
+
+def named(kind: str, id: str) -> str:
+    """The id of a store, for those who tell stores apart; ``InvalidInput`` where it is blank."""
+    if not isinstance(id, str) or not id.strip():
+        raise InvalidInput(f"{kind}: id must be provided and cannot be empty.")
+    return id
 
 
 class Store:

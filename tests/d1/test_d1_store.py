@@ -55,7 +55,9 @@ def ids(found: pa.Table) -> list[str]:
 
 def test_the_options_of_the_source_document(workerd: Server) -> None:
     given = {"account_id": "worker", "database_id": "DB", "api_token": TOKEN, "table_prefix": "dev_"}
-    with colonnade.open(default=D1Store(**given, api_url=workerd.url)) as storage:
+    made = D1Store(id="d1-storage", **given, api_url=workerd.url)
+    with colonnade.open(default=made) as storage:
+        assert made.id == "d1-storage"
         storage.execute(Put(RESOURCES, resources("dev")))
     with colonnade.open(workerd.address("prod_")) as other:
         assert other.execute(Summarize(RESOURCES)).column("count").to_pylist() == [0]
@@ -67,6 +69,8 @@ def test_the_options_of_the_source_document(workerd: Server) -> None:
             return found
 
     assert asyncio.run(again()) == ["dev"]
+    with pytest.raises(InvalidInput, match="D1Store: id must be provided and cannot be empty"):
+        D1Store(id="", **given)
 
 
 def test_what_is_not_given_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

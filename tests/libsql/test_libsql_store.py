@@ -21,7 +21,7 @@ from colonnade.engine.sqlite_served.spelling import SERVED, ServedRenderer
 from colonnade.engine.stores.libsql import AsyncLibSQLStore, LibSQLStore
 from colonnade.engine.stores.libsql import server as served_store
 from colonnade.engine.stores.libsql.address import place_at
-from colonnade.errors import InvalidAddress, MissingExtra, SchemaTooNew, StoreError, StoreReadOnly
+from colonnade.errors import InvalidAddress, InvalidInput, MissingExtra, SchemaTooNew, StoreError, StoreReadOnly
 from colonnade.schemas import MESSAGES, RESOURCES, SCORES, SPANS, STORED
 from colonnade.schemas.records import encode
 from colonnade.testing.machine import clear
@@ -92,7 +92,9 @@ def test_the_token_comes_from_the_call_the_address_or_the_environment(monkeypatc
 @pytest.mark.parametrize("url", ["file:{folder}/storage.db", ":memory:", "{server}"])
 def test_the_constructor_of_the_source_documents(url: str, tmp_path: Path, sqld: Server) -> None:
     where = url.format(folder=tmp_path, server=sqld.url)
-    with colonnade.open(default=LibSQLStore(url=where, auth_token=sqld.token)) as storage:
+    made = LibSQLStore(id="libsql-storage", url=where, auth_token=sqld.token)
+    with colonnade.open(default=made) as storage:
+        assert made.id == "libsql-storage"
         storage.memory.save_resource(resource={"id": "constructed", "workingMemory": "yes"})
         found = storage.memory.get_resource_by_id(resource_id="constructed")
         assert found is not None and found["workingMemory"] == "yes"
@@ -110,6 +112,9 @@ def test_the_constructor_awaited(sqld: Server) -> None:
             return str(found["workingMemory"])
 
     assert asyncio.run(work()) == "yes"
+    assert AsyncLibSQLStore(id="libsql-storage", url=sqld.url).id == "libsql-storage"
+    with pytest.raises(InvalidInput, match="LibSQLStore: id must be provided and cannot be empty"):
+        LibSQLStore(id=" ", url=":memory:")
     with pytest.raises(InvalidAddress, match="no server"):
         AsyncLibSQLStore(":memory:")
 

@@ -14,6 +14,7 @@ from colonnade.engine.stores.upstash.address import OPTIONS, place_of
 from colonnade.engine.stores.upstash.store import AsyncUpstashStore, UpstashStore
 from colonnade.errors import (
     InvalidAddress,
+    InvalidInput,
     MissingExtra,
     NotAStore,
     SchemaTooNew,
@@ -45,6 +46,8 @@ def test_the_constructor_of_the_source_documents(upstash: Server) -> None:
             return await opened.memory.get_thread_by_id(thread_id="t1")
 
     assert asyncio.run(main())["title"] == "Hello"
+    with pytest.raises(InvalidInput, match="UpstashStore: id must be provided and cannot be empty"):
+        UpstashStore(id=" ", url=upstash.url, token=TOKEN)
 
 
 @pytest.mark.parametrize("names", [("REDIS_REST_URL", "REDIS_REST_TOKEN"), ("URL", "TOKEN")])

@@ -14,7 +14,7 @@ from colonnade.engine.sqlite_served import setup
 from colonnade.engine.sqlite_served.batches import Steps, carried
 from colonnade.engine.sqlite_served.spelling import prefixed
 from colonnade.engine.sqlite_served.steps import ABILITIES, Place
-from colonnade.engine.store import AsyncStore, Store
+from colonnade.engine.store import AsyncStore, Store, named
 from colonnade.engine.stores.d1 import address
 from colonnade.engine.stores.d1.rest import Rest, line_headers
 from colonnade.engine.stores.d1.spelling import D1Spelled
@@ -51,11 +51,14 @@ class D1Store(Store):
         table_prefix: str = "",
         api_url: str = address.API,
         ca: str | None = None,
+        *,
+        id: str = "d1",
     ) -> None:
         """What is not given comes from the environment; ``api_url`` names a Worker that offers a binding.
 
         ``ca`` names a file with certificates to trust, where your own authority signed that of ``api_url``.
         """
+        self.id = named(type(self).__name__, id)
         self._asked = _Asked(address.place(account_id, database_id, api_token, table_prefix, api_url, ca))
         self.place = self._asked.place
         self.label = self.place.label
@@ -98,11 +101,14 @@ class AsyncD1Store(AsyncStore):
         table_prefix: str = "",
         api_url: str = address.API,
         ca: str | None = None,
+        *,
+        id: str = "d1",
     ) -> None:
         """What is not given comes from the environment; ``api_url`` names a Worker that offers a binding.
 
         ``ca`` names a file with certificates to trust, where your own authority signed that of ``api_url``.
         """
+        self.id = named(type(self).__name__, id)
         self._asked = _Asked(address.place(account_id, database_id, api_token, table_prefix, api_url, ca))
         self.place = self._asked.place
         self.label = self.place.label

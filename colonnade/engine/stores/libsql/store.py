@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from colonnade.engine.abilities import Abilities
 from colonnade.engine.plan import Plan, Scan
-from colonnade.engine.store import AsyncStore, Store
+from colonnade.engine.store import AsyncStore, Store, named
 from colonnade.engine.stores.libsql.address import place_at
 from colonnade.engine.stores.libsql.file import LibSQLFile
 from colonnade.engine.stores.libsql.server import ABILITIES, AsyncLibSQLServer, LibSQLServer
@@ -22,11 +22,13 @@ class LibSQLStore(Store):
 
     abilities: ClassVar[Abilities] = ABILITIES
 
-    def __init__(self, url: str, auth_token: str | None = None, *, ca: str | None = None) -> None:
+    def __init__(self, url: str, auth_token: str | None = None, *, ca: str | None = None, id: str = "libsql") -> None:
         """``InvalidAddress`` where ``url`` names no database. The token may come from the environment instead.
 
         ``ca`` names a file with certificates to trust, for a server whose certificate is signed by your own authority.
+        ``id`` is for those who tell stores apart.
         """
+        self.id = named(type(self).__name__, id)
         place = place_at(url, auth_token, ca)
         self.db: LibSQLFile | LibSQLServer
         self.db = LibSQLFile(place.path, place.label) if place.url is None else LibSQLServer(place)
@@ -58,8 +60,9 @@ class AsyncLibSQLStore(AsyncStore):
 
     abilities: ClassVar[Abilities] = ABILITIES
 
-    def __init__(self, url: str, auth_token: str | None = None, *, ca: str | None = None) -> None:
+    def __init__(self, url: str, auth_token: str | None = None, *, ca: str | None = None, id: str = "libsql") -> None:
         """``InvalidAddress`` where ``url`` names no server."""
+        self.id = named(type(self).__name__, id)
         place = place_at(url, auth_token, ca)
         if place.url is None:
             raise InvalidAddress(f"{place.label} is no server; colonnade.aopen() takes a LibSQLStore of it")

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from colonnade.engine.abilities import Abilities
 from colonnade.engine.plan import Delete, Patch, Plan, Put, Scan, Summarize
-from colonnade.engine.store import AsyncStore, Store
+from colonnade.engine.store import AsyncStore, Store, named
 from colonnade.engine.stores.upstash import reading, setup, writing
 from colonnade.engine.stores.upstash.address import PREFIX, Place, place_of
 from colonnade.engine.stores.upstash.client import AwaitedClient, BlockingClient
@@ -71,7 +71,7 @@ class UpstashStore(Store):
         retries: int = 4,
         ca: str | None = None,
     ) -> None:
-        self.id = id
+        self.id = named(type(self).__name__, id)
         self.place = place_of(url, token, prefix=prefix, timeout=timeout, retries=retries, ca=ca)
         self.label = self.place.label
         self._client = BlockingClient(self.place)
@@ -146,7 +146,7 @@ class AsyncUpstashStore(AsyncStore):
         retries: int = 4,
         ca: str | None = None,
     ) -> None:
-        self.id = id
+        self.id = named(type(self).__name__, id)
         self.place = place_of(url, token, prefix=prefix, timeout=timeout, retries=retries, ca=ca)
         self.label = self.place.label
         self._client = AwaitedClient(self.place)
