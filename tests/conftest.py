@@ -129,6 +129,7 @@ STORES = ("memory-sync", "memory-async", "duckdb-sync", "duckdb-async", "embedde
 
 SLOWER = (
     "lance-sync",
+    "file-sync",
     "clickhouse-async",
     "libsql-async",
     "d1-async",
@@ -168,6 +169,7 @@ def _open(store: str, colour: str, folder: Path, monkeypatch: pytest.MonkeyPatch
         "duckdb": f"duckdb:///{folder / 'store.duckdb'}",
         "embedded": str(folder / "agent"),
         "lance": f"lancedb:///{folder / 'lance'}",
+        "file": f"file:{folder / 'storage.db'}",
         "sealed": str(folder / "agent"),
     }[store]
     opened = _opened(address, colour)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,12 +35,31 @@ B = [message(f"b{n}", "B", 10 * n + 5) for n in range(5)]
 C = [message("c0", "C", 0, "bob")]
 
 
-@pytest.fixture(scope="module", params=["memory-sync", "memory-async", "duckdb-sync", "duckdb-async"])
+READ_ONLY = ("memory-sync", "memory-async", "duckdb-sync", "duckdb-async", "embedded-sync", "file-sync", "lance-sync")
+SERVED = ("clickhouse-async", "d1-async", "postgres-async", "upstash-async", "mongodb-async")
+"""A libSQL server, which has one database for all tests, is asked in the same words as the file."""
+
+
+def opened(request: pytest.FixtureRequest, folder: Path, name: str) -> Any:
+    """A storage of the store and the colour that a fixture is asked for."""
+    store, colour = request.param.split("-")
+    address = {
+        "memory": ":memory:",
+        "duckdb": f"{folder / 'store.duckdb'}",
+        "embedded": f"{folder / 'agent'}",
+        "file": f"file:{folder / 'storage.db'}",
+        "lance": f"lancedb:///{folder / 'lance'}",
+    }.get(store)
+    if address is None:
+        server = request.getfixturevalue({"d1": "workerd"}.get(store, store))
+        address = server.address(f"{name}_" if store == "d1" else name)
+    return colonnade.open(address) if colour == "sync" else Awaited(colonnade.aopen(address))
+
+
+@pytest.fixture(scope="module", params=[*READ_ONLY, *SERVED])
 def memory(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The messages above in each store and colour, to be read only: written once, they are asked by many tests."""
-    store, colour = request.param.split("-")
-    address = ":memory:" if store == "memory" else str(tmp_path_factory.mktemp("listing") / "store.duckdb")
-    storage: Any = colonnade.open(address) if colour == "sync" else Awaited(colonnade.aopen(address))
+    storage = opened(request, tmp_path_factory.mktemp("listing"), "listing")
     # Not in the order of time, so that no store can get it right by accident.
     storage.memory.save_messages(messages=[*reversed(A), *C, *B[2:], *B[:2]])
     yield storage.memory
@@ -471,6 +491,34 @@ def test_a_list_is_what_the_contract_describes(
     assert answer["messages"] == sorted(expected.values(), key=place, reverse=descending)
     given_of_thread = sum(found["threadId"] == "A" for found in expected.values())
     assert answer["hasMore"] is (size > 0 and (page + 1) * size < 8 and given_of_thread < 8)
+
+
+@pytest.fixture(scope="module", params=[*READ_ONLY[1:], *SERVED])
+def tied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The messages of the reference in every other store."""
+    storage = opened(request, tmp_path_factory.mktemp("tied"), "tied")
+    storage.memory.save_messages(
+        messages=[message(f"{thread}{n}", thread, n * 7 % 4) for thread in "AB" for n in range(8)]
+    )
+    yield storage.memory
+    storage.close()
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_a_list_is_the_same_in_every_store(reference: Any, tied: Any, descending: bool) -> None:
+    """What the test above finds right, for some of its examples, where moments tie and windows overlap."""
+    windows = ((), (("A3", 2, 1),), (("B7", 3, 3), ("A0", 0, 4), ("none", 1, 1)))
+    for page, per_page in ((0, 3), (1, 3), (2, 3), (0, 0), (0, False)):
+        for each in windows:
+            asked: dict[str, Any] = {
+                "thread_id": ["A", "B"] if len(each) == 1 else "A",
+                "page": page,
+                "per_page": per_page,
+                "order_by": {"field": "createdAt", "direction": "DESC" if descending else "ASC"},
+                "include": [{"id": id, "withPreviousMessages": n, "withNextMessages": m} for id, n, m in each],
+                "filter": {"dateRange": {"start": NOON, "end": NOON + 3 * MINUTE, "endExclusive": page == 1}},
+            }
+            assert tied.list_messages(**asked) == reference.list_messages(**asked), asked
 
 
 # --- listMessagesByResourceId ---
