@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+from typing import Any
 
 import pytest
 
 import colonnade
-from colonnade.engine.stores.clickhouse.address import OPTIONS, Place, place_at
+from colonnade.engine.stores.clickhouse.address import OPTIONS, Place, place_at, place_of
 from colonnade.engine.stores.clickhouse.store import AsyncClickHouseStore, ClickHouseStore
 from colonnade.errors import (
     InvalidAddress,
+    InvalidInput,
     MissingExtra,
     NotAStore,
     SchemaTooNew,
@@ -71,6 +73,26 @@ def test_an_address_that_cannot_be_opened_says_why(address: str, said: str) -> N
     with pytest.raises(InvalidAddress, match=said) as error:
         colonnade.open(address)
     assert "pass" not in str(error.value).replace("password", "")
+
+
+def test_the_constructor_has_the_options_of_an_address() -> None:
+    options: dict[str, Any] = {"cluster": "c", "ttl": "30d", "ttl_spans": "90d", "verify": False}
+    found = place_of("https://ch.example", "ada", "s3cret", database="agents", **options)
+    read = {name: OPTIONS[name](value) for name, value in options.items() if isinstance(value, str)}
+    wanted = {**read, "verify": False}
+    assert found == place_at("ada:s3cret@ch.example/agents", secure=True, options=wanted)
+    assert place_of("http://ch.example:9000/agents", "ada", "x") == place("ada:x@ch.example:9000/agents")
+    for given, said in (
+        ({"url": "ch.example"}, "has a url such as"),
+        ({"url": "ftp://ch.example"}, "has a url such as"),
+        ({"url": "http://ch.example?x=1"}, "has a url such as"),
+        ({"url": "http://ch.example", "colour": "red"}, "knows no option 'colour'"),
+        ({"url": "http://ch.example", "verify": "perhaps"}, "is true or false"),
+    ):
+        with pytest.raises(InvalidAddress, match=said):
+            ClickHouseStore(**given)
+    with pytest.raises(InvalidInput, match="id must be provided"):
+        ClickHouseStore("http://ch.example", id=" ")
 
 
 def test_tls_is_asked_for_by_the_scheme_or_by_an_option() -> None:

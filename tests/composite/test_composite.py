@@ -14,7 +14,7 @@ import pytest
 
 import colonnade
 from colonnade.engine.plan import Delete, Is, Scan, Summarize
-from colonnade.engine.stores.clickhouse.store import ClickHouseStore
+from colonnade.engine.stores.clickhouse.store import AsyncClickHouseStore, ClickHouseStore
 from colonnade.engine.stores.libsql import LibSQLStore
 from colonnade.engine.stores.memory import MemoryStore
 from colonnade.engine.stores.postgres.store import PostgresStore
@@ -154,12 +154,20 @@ def test_separate_databases_for_different_workloads(database_url: str, tmp_path:
 
 
 @pytest.mark.parametrize("colour", ["blocking", "awaited"])
-def test_specialized_storage_for_observability(database_url: str, clickhouse: ClickHouse, colour: str) -> None:
+@pytest.mark.parametrize("constructed", [False, True])
+def test_specialized_storage_for_observability(
+    database_url: str, clickhouse: ClickHouse, colour: str, constructed: bool
+) -> None:
     given = {"memory": database_url, "workflows": database_url, "scores": database_url}
     opened: Any = colonnade.open if colour == "blocking" else lambda **each: Awaited(colonnade.aopen(**each))
-    login = f"username={USER}&password={quote(PASSWORD, safe='')}"
-    url = f"clickhouse://127.0.0.1:{clickhouse.http}/composed?{login}"
-    store = opened(id="composite", **given, observability=url)
+    if constructed:  # as the document has it: url, username and password by themselves
+        kind = ClickHouseStore if colour == "blocking" else AsyncClickHouseStore
+        where: Any = kind(f"http://127.0.0.1:{clickhouse.http}", USER, PASSWORD, database="composed", id="ch")
+        assert (where.id, str(where)) == ("ch", f"clickhouse://127.0.0.1:{clickhouse.http}/composed")
+    else:
+        login = f"username={USER}&password={quote(PASSWORD, safe='')}"
+        where = f"clickhouse://127.0.0.1:{clickhouse.http}/composed?{login}"
+    store = opened(id="composite", **given, observability=where)
     fill(store)
     assert store.observability.get_trace(trace_id="a")["spans"][0]["name"] == "chat"
     trace = store.trace("a")

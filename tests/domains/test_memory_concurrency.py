@@ -5,25 +5,13 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
-from uuid import uuid4
-
-import pytest
 
 import colonnade
 from colonnade.errors import AlreadyExists
 
 WORKERS = 6
 ROUNDS = 4
-
-
-@pytest.fixture(params=["memory", "duckdb", "clickhouse", "postgres", "upstash"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param in ("clickhouse", "postgres", "upstash"):
-        server = request.getfixturevalue(request.param)
-        return str(server.address(f"at_once_{uuid4().hex}"))
-    return ":memory:" if request.param == "memory" else str(tmp_path / "store.duckdb")
 
 
 def together(work: Callable[[int], Any]) -> list[Any]:

@@ -4,9 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -15,14 +13,6 @@ import colonnade
 WORKERS = 8
 ROUNDS = 5
 RUN: dict[str, Any] = {"workflow_name": "weather", "run_id": "r1"}
-
-
-@pytest.fixture(params=["memory", "duckdb", "clickhouse", "postgres", "upstash"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param in ("clickhouse", "postgres", "upstash"):
-        server = request.getfixturevalue(request.param)
-        return str(server.address(f"at_once_{uuid4().hex}"))
-    return ":memory:" if request.param == "memory" else str(tmp_path / "store.duckdb")
 
 
 def together(work: Callable[[int], Any]) -> list[Any]:

@@ -108,6 +108,14 @@ def test_every_option_of_an_index_of_ones_own(postgres: Server) -> None:
     colonnade.open(default=PostgresStore(postgres.address("own"), indexes=OWN)).close()  # all there already
 
 
+def test_an_index_lies_in_its_tablespace(postgres: Server) -> None:
+    postgres.command("SET allow_in_place_tablespaces = true", "CREATE TABLESPACE \"Fast\" LOCATION ''")
+    given = {"name": "spaced", "table": "mastra_agents", "columns": ["name"], "tablespace": "Fast"}
+    colonnade.open(default=PostgresStore(postgres.address("spaced"), indexes=[given])).close()
+    asked = "SELECT tablespace FROM pg_indexes WHERE indexname = 'spaced_spaced'"
+    assert postgres.command(asked) == [("Fast",)]
+
+
 def test_an_index_that_was_never_finished_is_made_anew(postgres: Server) -> None:
     given = [{"name": "once", "table": "threads", "columns": ["title"], "unique": True}]
     with colonnade.open(postgres.address("broken")) as storage:

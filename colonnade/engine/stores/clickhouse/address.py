@@ -14,6 +14,8 @@ from colonnade.queries.times import parse_duration
 
 FORM: Final = "clickhouse://user:password@host:8123/database?cluster=...&ttl_spans=90d&secure=true"
 _TTL: Final = "ttl_"
+_SECURE: Final = {"http": False, "clickhouse": False, "https": True, "clickhouses": True}
+"""Schemes, and whether they are encrypted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,27 @@ def place_at(netloc_and_path: str, *, secure: bool, options: Mapping[str, Any]) 
         ttl=({} if every is None else dict.fromkeys(("spans", "scores", "evals"), every)) | ttl,
         **named,
     )
+
+
+def place_of(
+    url: str, username: str | None = None, password: str | None = None, *, database: str | None = None, **options: Any
+) -> Place:
+    """The place of a server's URL (``https://host:8443``) and options by name; ``InvalidAddress`` says what is wrong.
+
+    ``options`` are those of an address: ``ttl="90d"``, ``cluster="name"``, ``verify=False`` ...
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in _SECURE or "?" in rest:
+        raise InvalidAddress(f"a ClickHouse store has a url such as https://host:8443, or write {FORM}")
+    if unknown := [name for name in options if name not in OPTIONS]:
+        raise InvalidAddress(f"a ClickHouse store knows no option {unknown[0]!r:.60}, only {', '.join(OPTIONS)}")
+    try:
+        read = {name: OPTIONS[name](value) if isinstance(value, str) else value for name, value in options.items()}
+    except ValueError as error:
+        raise InvalidAddress(f"an option of a ClickHouse store {error}") from None
+    where, _, path = rest.partition("/")
+    given = {"username": username, "password": password}
+    return place_at(f"{where}/{database or path}", secure=_SECURE[scheme], options={**read, **given})
 
 
 def _host(text: str, port: int) -> tuple[str, int]:

@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from colonnade.engine.abilities import Abilities
 from colonnade.engine.plan import Delete, Nearest, Patch, Plan, Put, Scan, Search, Summarize
-from colonnade.engine.store import AsyncStore, Store
+from colonnade.engine.store import AsyncStore, Store, named
 from colonnade.engine.stores.clickhouse import setup
-from colonnade.engine.stores.clickhouse.address import Place
+from colonnade.engine.stores.clickhouse.address import Place, place_of
 from colonnade.engine.stores.clickhouse.client import AwaitedClient, BlockingClient
 from colonnade.engine.stores.clickhouse.layout import CLICKHOUSE
 from colonnade.engine.stores.clickhouse.steps import query_of, steps_of
@@ -38,10 +38,23 @@ class ClickHouseStore(Store):
     abilities: ClassVar[Abilities] = ABILITIES
     newest_first: ClassVar[bool] = True
 
-    def __init__(self, place: Place) -> None:
-        self.place = place
-        self.label = place.label
-        self._client = BlockingClient(place)
+    def __init__(
+        self,
+        url: str | Place,
+        username: str | None = None,
+        password: str | None = None,
+        *,
+        id: str = "clickhouse",
+        **options: Any,
+    ) -> None:
+        """``url`` is the server's, such as ``https://host:8443``; ``options`` are ``database`` and those of addresses.
+
+        What is not given of ``username`` and ``password`` comes from ``CLICKHOUSE_USERNAME`` and ``_PASSWORD``.
+        """
+        self.id = named(type(self).__name__, id)
+        self.place = url if isinstance(url, Place) else place_of(url, username, password, **options)
+        self.label = self.place.label
+        self._client = BlockingClient(self.place)
 
     def init(self) -> None:
         """Make the database and its tables where they are missing."""
@@ -103,10 +116,20 @@ class AsyncClickHouseStore(AsyncStore):
     abilities: ClassVar[Abilities] = ABILITIES
     newest_first: ClassVar[bool] = True
 
-    def __init__(self, place: Place) -> None:
-        self.place = place
-        self.label = place.label
-        self._client = AwaitedClient(place)
+    def __init__(
+        self,
+        url: str | Place,
+        username: str | None = None,
+        password: str | None = None,
+        *,
+        id: str = "clickhouse",
+        **options: Any,
+    ) -> None:
+        """As ``ClickHouseStore``."""
+        self.id = named(type(self).__name__, id)
+        self.place = url if isinstance(url, Place) else place_of(url, username, password, **options)
+        self.label = self.place.label
+        self._client = AwaitedClient(self.place)
 
     async def init(self) -> None:
         """Make the database and its tables where they are missing."""
