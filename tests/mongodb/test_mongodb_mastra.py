@@ -63,7 +63,7 @@ def fill(there: Any) -> None:
                 error={"message": "no"},
             ),
             span("b", "root", 2, None, parentSpanId=None, error=None),
-            span("c", "root", 3, 9),
+            span("c", "root", 3, 9, scope={"name": 3}),
         ]
     )
     thread = {"resourceId": "ada", "title": "Theirs", "metadata": {"plan": "pro"}}
@@ -117,6 +117,9 @@ def test_spans_are_read_with_what_follows_from_them(theirs: tuple[Any, Any]) -> 
         "scope": "core",
         "kind": 0,
     }
+    unnamed = store.queries.trace(trace_id="c")
+    assert unnamed.column("scope").to_pylist() == [None]
+    assert store.observability.get_span(trace_id="c", span_id="root")["span"]["scope"] == {"name": 3}
     usage = store.queries.usage(by="model").to_pylist()
     assert {row["model"]: row["inputTokens"] for row in usage}["gpt-5"] == 10
 

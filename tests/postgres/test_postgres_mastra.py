@@ -69,6 +69,15 @@ def test_spans_of_mastra_are_read_with_what_follows_from_them(store: Any) -> Non
     assert store.execute(Scan(SPANS, columns=("scope",))).to_pylist() == [{"scope": "core"}, {"scope": None}]
 
 
+def test_a_scope_without_a_name_that_is_text_has_none(store: Any) -> None:
+    for at, scope in enumerate(({"name": 3}, {"name": None}, {}, {"name": "lib"}, "plain")):
+        span = {"traceId": "named", "spanId": str(at), "name": "n", "startedAt": NOON, "scope": scope}
+        store.observability.create_span(span=span)
+        assert store.observability.get_span(trace_id="named", span_id=str(at))["span"]["scope"] == scope
+    names = store.queries.trace(trace_id="named").column("scope").to_pylist()
+    assert names == [None, None, None, "lib", "plain"]
+
+
 def test_results_of_mastra_get_identifiers_that_last(store: Any) -> None:
     (first,) = store.execute(Scan(EVALS)).to_pylist()
     (again,) = store.execute(Scan(EVALS)).to_pylist()

@@ -157,7 +157,8 @@ def _read() -> list[Document]:
             micros = f"${micros_field(name)}"
             first[micros_field(name)] = {"$cond": [{"$eq": [{"$type": f"${name}"}, "string"]}, "$$REMOVE", micros]}
     is_object = {"$eq": [{"$type": "$scope"}, "object"]}
-    first["scope"] = {"$cond": [is_object, "$scope.name", "$scope"]}
+    called = {"$cond": [{"$eq": [{"$type": "$scope.name"}, "string"]}, "$scope.name", None]}
+    first["scope"] = {"$cond": [is_object, called, "$scope"]}
     first["instrumentationScope"] = {"$cond": [is_object, "$scope", "$instrumentationScope"]}
     for name, paths in _TOLD.items():
         told: Any = None

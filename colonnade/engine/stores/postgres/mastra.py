@@ -122,7 +122,10 @@ def _read(table: Table, column: Column, there: Found) -> str:
     physical = there.columns.get(name)
     if table.name == "spans" and _has_scopes(there) and name in ("scope", "instrumentationScope"):
         text = 'CASE jsonb_typeof("scope") WHEN \'object\' THEN "scope"'
-        return f"{text} ->> 'name' WHEN 'string' THEN \"scope\" #>> '{{}}' END" if name == "scope" else f"{text} END"
+        if name != "scope":
+            return f"{text} END"
+        called = """jsonb_path_query_first("scope", '$.name ? (@.type() == "string")') #>> '{}'"""
+        return f"CASE jsonb_typeof(\"scope\") WHEN 'object' THEN {called} WHEN 'string' THEN \"scope\" #>> '{{}}' END"
     if physical is None:
         text = f"NULL::{type_of(table, name)}"
         return text if column.nullable else f"coalesce({text}, {_DEFAULTS[kind]})"
