@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from colonnade.engine.relational import Statement
 from colonnade.engine.sqlite_served.batches import Batch
 from colonnade.engine.stores.libsql.hrana import Hrana
 from colonnade.errors import NotAStore
-from colonnade.schemas import EVALS, SPANS, THREADS
+from colonnade.schemas import EVALS, MESSAGES, SPANS, THREADS
 from tests.libsql import mastra
 from tests.servers.sqld import Server, served
 
@@ -65,6 +67,70 @@ def test_spans_have_the_nanoseconds_of_their_times(path: Path) -> None:
             {"spanId": "s1"}
         ]
     other.close()
+
+
+ATTRIBUTES = {"model": "gpt-5", "provider": "openai", "usage": {"inputTokens": 10, "inputDetails": {"cacheRead": 7}}}
+SCOPE = {"name": "core", "version": "1"}
+DEEP = "[" * 2_500 + "]" * 2_500
+
+
+@pytest.fixture(params=["file", "server"])
+def theirs(request: pytest.FixtureRequest, sqld: Server, tmp_path: Path) -> Iterator[Storage]:
+    """A store where Mastra wrote a span with all that it says, and a message of an older version."""
+    statements = [
+        *mastra.TABLES.split(";"),
+        "INSERT INTO mastra_ai_spans (traceId, spanId, name, spanType, isEvent, startedAt, createdAt, attributes, "
+        f"scope) VALUES ('tr', 's', 'llm', 'model_generation', 0, '{mastra.FIRST}', '{mastra.FIRST}',"
+        f" '{json.dumps(ATTRIBUTES)}', '{json.dumps(SCOPE)}')",
+        f"INSERT INTO mastra_messages VALUES ('m', 't', '[note] plain text', 'user', 'text', '{mastra.FIRST}', 'ada'), "
+        f"('deep', 'other', '{DEEP}', 'user', 'v2', '{mastra.FIRST}', 'ada')",
+    ]
+    made = [Statement(each) for each in statements if each.strip()]
+    with ExitStack() as stack:
+        if request.param == "file":
+            address = f"file:{tmp_path / 'theirs.db'}"
+            with sqlite3.connect(tmp_path / "theirs.db") as other:
+                for each in made:
+                    other.execute(each.sql)
+            other.close()
+        else:
+            server = stack.enter_context(served(tmp_path / "theirs"))
+            address = server.address()
+            http = BlockingHttp(Line("mastra", "libsql", {"authorization": f"Bearer {server.token}"}))
+            http.run(Hrana(server.url, "mastra").send(Batch(tuple(made))))
+            http.close()
+        yield stack.enter_context(colonnade.open(address))
+
+
+def test_model_tokens_and_scope_of_a_span_are_told_by_what_mastra_wrote(theirs: Storage) -> None:
+    found = theirs.observability.get_span(trace_id="tr", span_id="s")
+    assert found is not None
+    span = found["span"]
+    assert (span["model"], span["provider"], span["inputTokens"], span["cachedTokens"]) == ("gpt-5", "openai", 10, 7)
+    assert (span["outputTokens"], span["scope"], span["attributes"]) == (None, SCOPE, ATTRIBUTES)
+    assert theirs.execute(Scan(SPANS, Is("inputTokens", ">", 9) & Is("model", "=", "gpt-5"))).num_rows == 1
+    for scope, count in (({"name": "core"}, 1), ({"version": "2"}, 0)):
+        assert theirs.observability.list_traces(filters={"scope": scope})["pagination"]["total"] == count
+    (row,) = theirs.queries.usage(by="model").to_pylist()
+    assert (row["model"], row["calls"], row["inputTokens"]) == ("gpt-5", 1, 10)
+    theirs.observability.update_span(trace_id="tr", span_id="s", updates={"inputTokens": 11, "scope": {"name": "new"}})
+    again = theirs.observability.get_span(trace_id="tr", span_id="s")
+    assert again is not None
+    assert (again["span"]["inputTokens"], again["span"]["cachedTokens"]) == (11, 7), "what is written since counts"
+    assert again["span"]["scope"] == {"name": "new"}
+    theirs.observability.update_span(trace_id="tr", span_id="s", updates={"scope": None})
+    wiped = theirs.observability.get_span(trace_id="tr", span_id="s")
+    assert wiped is not None and wiped["span"]["scope"] is None
+
+
+def test_the_content_of_an_old_message_may_be_plain_text(theirs: Storage) -> None:
+    found = theirs.memory.list_messages(thread_id="t")["messages"]
+    assert [each["content"] for each in found] == ["[note] plain text"]
+    assert theirs.memory.list_messages(thread_id="t", filter={"metadata": {"seen": True}})["total"] == 0
+    theirs.memory.update_messages(messages=[{"id": "m", "content": {"metadata": {"seen": True}}}])
+    assert theirs.memory.list_messages(thread_id="t", filter={"metadata": {"seen": True}})["total"] == 1
+    deep = Scan(MESSAGES, Is("id", "=", "deep"), columns=("content",))
+    assert theirs.execute(deep).to_pylist() == [{"content": DEEP}], "though SQLite takes it for no JSON"
 
 
 def test_what_is_written_is_what_mastra_reads_and_it_goes_on_writing(path: Path) -> None:
@@ -147,7 +213,7 @@ def test_binary_json_is_read_searched_and_replaced(sqld: Server, tmp_path: Path)
     other.close()
     with colonnade.open(f"file:{path}") as store:
         trace = store.observability.get_trace(trace_id="tr")
-        assert trace is not None and json.loads(trace["spans"][0]["scope"]) == said
+        assert trace is not None and trace["spans"][0]["scope"] == said
         _reads_and_changes(store, said)
 
 

@@ -147,6 +147,9 @@ def test_spans_are_found_by_their_times_and_sorted_among_ours(theirs: tuple[Any,
 def test_spans_are_changed_pruned_and_deleted(theirs: tuple[Any, Any]) -> None:
     store, there = theirs
     store.observability.update_span(trace_id="b", span_id="root", updates={"endedAt": iso(8), "output": {"ok": 1}})
+    store.observability.update_span(trace_id="a", span_id="call", updates={"inputTokens": 11})
+    call = store.observability.get_span(trace_id="a", span_id="call")["span"]
+    assert (call["inputTokens"], call["cachedTokens"]) == (11, 7), "what is written since counts"
     changes = [{"traceId": "a", "spanId": id, "updates": {"metadata": {"seen": id}}} for id in ("root", "call")]
     store.observability.batch_update_spans(records=changes)
     root, call = store.observability.get_trace(trace_id="a")["spans"]

@@ -67,6 +67,9 @@ def test_spans_of_mastra_are_read_with_what_follows_from_them(store: Any) -> Non
         found = store.observability.list_traces(filters=filters)
         assert [each["spanId"] for each in found["spans"]] == ["a"]
     assert store.execute(Scan(SPANS, columns=("scope",))).to_pylist() == [{"scope": "core"}, {"scope": None}]
+    store.observability.update_span(trace_id="tr1", span_id="b", updates={"model": "ours", "inputTokens": 5})
+    call = store.observability.get_span(trace_id="tr1", span_id="b")["span"]
+    assert (call["model"], call["inputTokens"], call["outputTokens"]) == ("ours", 5, 20), "what is written since counts"
 
 
 def test_a_scope_without_a_name_that_is_text_has_none(store: Any) -> None:

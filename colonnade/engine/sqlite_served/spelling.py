@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
 from colonnade.engine.dialect import SQLITE, Dialect
-from colonnade.engine.plan import Among, And, Bucket, Contains, Filter, Is, OneOf, Or
+from colonnade.engine.plan import Among, And, Bucket, Contains, Delete, Filter, Is, OneOf, Or, Patch, Scan, Summarize
 from colonnade.engine.relational import Renderer, Statement
 from colonnade.engine.sqlite_served.values import bound, compared
 from colonnade.schemas import TABLES
@@ -65,12 +66,15 @@ def micros(column: str) -> str:
     return f"({seconds} * 1000000 + CAST(substr(rtrim({name}, 'Z') || '000000', 21, 6) AS INTEGER))"
 
 
-def operand(name: str, jsonb: str = SERVED.jsonb) -> str:
-    """What of a column is compared.
+def operand(name: str, jsonb: str = SERVED.jsonb, *, of: str = "") -> str:
+    """What of a column is compared, ``of`` a table.
 
-    Mastra's spans have no nanoseconds: theirs are those of their times. Its JSON may be binary (``jsonb(...)``).
+    Mastra's spans have no nanoseconds: theirs are those of their times. Model, tokens and the scope as an object are
+    told by what it wrote. Its JSON may be binary (``jsonb(...)``), and the content of old messages is plain text.
     """
     ident = SERVED.ident(name)
+    if of == "spans" and (name in _TOLD or name == "instrumentationScope"):
+        return _told(name, jsonb)
     if name in TIMES:
         return f"rtrim({ident}, 'Z')"
     if name == "startTime":
@@ -78,7 +82,49 @@ def operand(name: str, jsonb: str = SERVED.jsonb) -> str:
     if name == "endTime":
         start = SERVED.ident("startTime")
         return f"CASE WHEN {start} IS NULL THEN {micros('endedAt')} * 1000 ELSE {ident} END"
+    if name == "content":
+        return _content(_text(ident, jsonb))
     return _text(ident, jsonb) if name in JSONS else ident
+
+
+_TOLD: Final[Mapping[str, tuple[str, ...]]] = {
+    "provider": ("provider",),
+    "model": ("model",),
+    "inputTokens": ("usage.inputTokens", "usage.promptTokens"),
+    "outputTokens": ("usage.outputTokens", "usage.completionTokens"),
+    "cachedTokens": ("usage.cachedInputTokens", "usage.inputDetails.cacheRead", "usage.promptCacheHitTokens"),
+    "reasoningTokens": ("usage.reasoningTokens", "usage.outputDetails.reasoning"),
+}
+"""Where in a span's ``attributes`` a column is told, as one era of Mastra or another writes it."""
+
+
+def _told(name: str, jsonb: str) -> str:
+    """A column of a span that Mastra has not, told by another one where Mastra wrote the row (without startTime)."""
+    ident = SERVED.ident(name)
+    source = _text(SERVED.ident("scope" if name == "instrumentationScope" else "attributes"), jsonb)
+    if name == "instrumentationScope":
+        ident = _text(ident, jsonb)
+        found = [f"CASE json_type({source}) WHEN 'object' THEN {source} END"]
+    elif name in ("provider", "model"):
+        found = [f"CASE json_type({source}, '$.{at}') WHEN 'text' THEN {source} ->> '$.{at}' END" for at in _TOLD[name]]
+    else:
+        number = "CAST({0} ->> '$.{1}' AS INTEGER)"
+        found = [
+            f"CASE WHEN json_type({source}, '$.{at}') IN ('integer', 'real') THEN {number.format(source, at)} END"
+            for at in _TOLD[name]
+        ]
+    told = f"coalesce({', '.join(found)})" if len(found) > 1 else found[0]
+    theirs = f"{SERVED.ident('startTime')} IS NULL AND json_valid({source})"
+    return f"coalesce({ident}, CASE WHEN {theirs} THEN {told} END)"
+
+
+def _content(text: str) -> str:
+    """JSON of a message's content: text that is none is one that was given as such.
+
+    SQLite takes JSON that is nested more than a thousand times for none.
+    """
+    deep = f"length({text}) >= 2000 AND substr({text}, 1, 1) IN ('{{', '[')"
+    return f"CASE WHEN json_valid({text}) OR {deep} THEN {text} ELSE json_quote({text}) END"
 
 
 def _text(ident: str, jsonb: str) -> str:
@@ -92,6 +138,8 @@ class ServedRenderer(Renderer):
         super().__init__(dialect, bound)
         self._jsonb = dialect.jsonb
         self._within = False
+        self._of = ""
+        """The table that is asked."""
 
     def bind(self, value: Any) -> str:
         """The placeholder of a value of a statement that is written by hand, and ``done``."""
@@ -100,6 +148,28 @@ class ServedRenderer(Renderer):
     def done(self, sql: str) -> Statement:
         """The statement, with what was bound."""
         return self._done(sql)
+
+    def _select(self, plan: Scan, within: Sequence[str] = ()) -> str:
+        before, self._of = self._of, plan.table.name
+        try:
+            return super()._select(plan, within)
+        finally:
+            self._of = before
+
+    def summarize(self, plan: Summarize) -> Statement:
+        """``SELECT`` with ``GROUP BY``."""
+        self._of = plan.table.name
+        return super().summarize(plan)
+
+    def patch(self, plan: Patch) -> Statement:
+        """``UPDATE``."""
+        self._of = plan.table.name
+        return super().patch(plan)
+
+    def delete(self, plan: Delete) -> Statement:
+        """``DELETE``."""
+        self._of = plan.table.name
+        return super().delete(plan)
 
     def _chosen(self, name: str) -> str:
         ident = self._dialect.ident(name)
@@ -110,7 +180,7 @@ class ServedRenderer(Renderer):
         return f"{found} AS {ident}"
 
     def _operand(self, name: str) -> str:
-        return operand(name, self._jsonb)
+        return operand(name, self._jsonb, of=self._of)
 
     def _filter(self, filter: Filter) -> str:
         match filter:

@@ -223,7 +223,8 @@ class Spelled:
         renderer, ident = self.renderer(), self.dialect.ident
         values = ", ".join(f"({', '.join(map(renderer.bind, row))})" for row in rows)
         same = [
-            f"{ident(name)} =" if name in table.key else f"{operand(name, self.dialect.jsonb)} IS" for name in names
+            f"{ident(name)} =" if name in table.key else f"{operand(name, self.dialect.jsonb, of=table.name)} IS"
+            for name in names
         ]
         on = " AND ".join(f"{each} expected.column{at}" for at, each in enumerate(same, 1))
         there = f"SELECT count(*) FROM (VALUES {values}) AS expected CROSS JOIN {self.dialect.table(table)} ON {on}"

@@ -47,8 +47,8 @@ _TOLD: Final[Mapping[str, tuple[str, ...]]] = {
     "reasoningTokens": ("usage.reasoningTokens", "usage.outputDetails.reasoning"),
 }
 """Where in a span's ``attributes`` a column is told, as one era of Mastra or another writes it."""
-_SOME: Final = 5_000
-"""Documents that are changed at once."""
+_DEEP: Final = 2_000
+"""Letters of JSON that is nested so deeply that it is not read to the end to be told from other text."""
 
 
 def over(steps: Steps[R], foreign: Collection[str]) -> Steps[R]:
@@ -122,7 +122,7 @@ def _is_json(text: str) -> bool:
     try:
         orjson.loads(text)
     except orjson.JSONDecodeError:
-        return False
+        return len(text) >= _DEEP and text[0] in "{["
     return True
 
 

@@ -173,8 +173,8 @@ def _derived(table: Table, reads: Mapping[str, str], there: Found) -> dict[str, 
             told[name] = f"coalesce({', '.join(map(_number, paths))})"
     if "startTime" not in there.columns:
         return told
-    return {
-        name: f'CASE WHEN "startTime" IS NULL THEN {text} ELSE {POSTGRES.ident(name)} END'
+    return {  # what has been written here since counts
+        name: f'coalesce({POSTGRES.ident(name)}, CASE WHEN "startTime" IS NULL THEN {text} END)'
         for name, text in told.items()
         if name in there.columns
     }
