@@ -71,6 +71,11 @@ def own(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[colonnade.St
             [{"title": "Hé", "name": "chat"}],
         ),
         ('select id, "traceId" from traces', None, [{"id": "b", "traceId": "a"}]),
+        # Columns and values that have the name of another column in them, which is not read for that.
+        ('select "spanId" from spans where "inputTokens" = 7 or "outputTokens" > 7', None, []),
+        ('select "spanId" from spans where "inputTokens" = ?', [7], []),
+        ("select \"spanId\" from spans where name = 'input and output'", None, []),
+        ('select "spanId" from spans where name in (?, ?)', ["chat", 'an "input'], [{"spanId": "b"}]),
         ("select 1 as one union all select 2", None, [{"one": 1}, {"one": 2}]),
         ("from threads select count(*) as n", None, [{"n": 3}]),
         ("select ? as a, ? as b", (1, "x"), [{"a": 1, "b": "x"}]),

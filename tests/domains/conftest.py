@@ -5,13 +5,10 @@ from uuid import uuid4
 
 import pytest
 
+from tests.servers.addresses import SERVED, address_of
 
-@pytest.fixture(params=["memory", "duckdb", "file", "clickhouse", "d1", "postgres", "upstash", "mongodb"])
+
+@pytest.fixture(params=["memory", "duckdb", "file", *SERVED])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of an empty store, for one test."""
-    if request.param in ("memory", "duckdb", "file"):
-        places = {"memory": ":memory:", "duckdb": f"{tmp_path}/store.duckdb", "file": f"file:{tmp_path}/storage.db"}
-        return places[request.param]
-    server = request.getfixturevalue({"d1": "workerd"}.get(request.param, request.param))
-    name = f"at_once_{uuid4().hex[:12]}"
-    return str(server.address(f"{name}_" if request.param == "d1" else name))
+    return address_of(request.param, f"at_once_{uuid4().hex[:12]}", tmp_path, request)

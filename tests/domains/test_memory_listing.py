@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import colonnade
 from colonnade.errors import InvalidInput
 from colonnade.testing.colours import Awaited
+from tests.servers.addresses import LOCAL, SERVED, address_of
 
 NOON = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -35,28 +36,22 @@ B = [message(f"b{n}", "B", 10 * n + 5) for n in range(5)]
 C = [message("c0", "C", 0, "bob")]
 
 
-READ_ONLY = ("memory-sync", "memory-async", "duckdb-sync", "duckdb-async", "embedded-sync", "file-sync", "lance-sync")
-SERVED = ("clickhouse-async", "d1-async", "postgres-async", "upstash-async", "mongodb-async")
-"""A libSQL server, which has one database for all tests, is asked in the same words as the file."""
+STORES = (
+    "memory-async",
+    "duckdb-async",
+    *(f"{store}-sync" for store in LOCAL),
+    *(f"{store}-async" for store in SERVED),
+)
 
 
 def opened(request: pytest.FixtureRequest, folder: Path, name: str) -> Any:
     """A storage of the store and the colour that a fixture is asked for."""
     store, colour = request.param.split("-")
-    address = {
-        "memory": ":memory:",
-        "duckdb": f"{folder / 'store.duckdb'}",
-        "embedded": f"{folder / 'agent'}",
-        "file": f"file:{folder / 'storage.db'}",
-        "lance": f"lancedb:///{folder / 'lance'}",
-    }.get(store)
-    if address is None:
-        server = request.getfixturevalue({"d1": "workerd"}.get(store, store))
-        address = server.address(f"{name}_" if store == "d1" else name)
+    address = address_of(store, name, folder, request)
     return colonnade.open(address) if colour == "sync" else Awaited(colonnade.aopen(address))
 
 
-@pytest.fixture(scope="module", params=[*READ_ONLY, *SERVED])
+@pytest.fixture(scope="module", params=STORES)
 def memory(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The messages above in each store and colour, to be read only: written once, they are asked by many tests."""
     storage = opened(request, tmp_path_factory.mktemp("listing"), "listing")
@@ -493,7 +488,7 @@ def test_a_list_is_what_the_contract_describes(
     assert answer["hasMore"] is (size > 0 and (page + 1) * size < 8 and given_of_thread < 8)
 
 
-@pytest.fixture(scope="module", params=[*READ_ONLY[1:], *SERVED])
+@pytest.fixture(scope="module", params=[store for store in STORES if store != "memory-sync"])
 def tied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The messages of the reference in every other store."""
     storage = opened(request, tmp_path_factory.mktemp("tied"), "tied")

@@ -109,12 +109,25 @@ class Rows(pyarrow.dataset.InMemoryDataset):  # type: ignore[misc]  # pyarrow sh
         self, columns: Sequence[str] | None = None, filter: pyarrow.dataset.Expression | None = None, **options: Any
     ) -> pyarrow.dataset.Scanner:
         """The rows as DuckDB wants them; a column that only the filter names is read for it."""
-        tested = "" if filter is None else str(filter)
-        names = [name for name in self.schema.names if columns is None or name in columns or name in tested]
+        names = [name for name in self.schema.names if columns is None or name in columns or self._tests(filter, name)]
         rows = self._read(tuple(names))
         if isinstance(rows, pa.Table):
             return pyarrow.dataset.InMemoryDataset(rows).scanner(columns=columns, filter=filter, **options)
         return pyarrow.dataset.Scanner.from_batches(rows, columns=columns, filter=filter, **options)
+
+    def _tests(self, filter: pyarrow.dataset.Expression | None, name: str) -> bool:
+        """Whether a filter is about a column: without it, it means nothing.
+
+        Its text alone does not tell: ``inputTokens`` has ``input`` in it, and values may have any name.
+        """
+        if filter is None or name not in str(filter):
+            return False
+        others = pa.schema([each for each in self.schema if each.name != name])
+        try:
+            pyarrow.dataset.InMemoryDataset(others.empty_table()).scanner(filter=filter)
+        except pa.ArrowInvalid:
+            return True
+        return False
 
 
 class _Shared:
