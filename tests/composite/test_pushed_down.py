@@ -35,14 +35,6 @@ def spans() -> list[dict[str, Any]]:
     ]
 
 
-@pytest.fixture(scope="module")
-def reference() -> Iterator[Any]:
-    """All spans in a DuckDB file, whose SQL DuckDB runs itself."""
-    with colonnade.open(":memory:", observability="duckdb:///:memory:") as store:
-        store.observability.batch_create_spans(records=spans())
-        yield store
-
-
 @pytest.fixture(scope="module", params=[*LOCAL[2:], *SERVED])
 def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     address = address_of(request.param, "pushed", tmp_path_factory.mktemp("pushed"), request)
@@ -80,10 +72,23 @@ WHERE: list[tuple[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("where", "parameters"), WHERE, ids=range(len(WHERE)))
-def test_a_store_gives_what_duckdb_would_keep(reference: Any, store: Any, where: str, parameters: Any) -> None:
-    query = f'select "spanId" from spans where {where} order by 1'
-    assert store.sql(query, parameters).rows() == reference.sql(query, parameters).rows()
+def answers(store: Any) -> list[Any]:
+    """The spans that each WHERE keeps."""
+    return [store.sql(f'select "spanId" from spans where {each} order by 1', given).rows() for each, given in WHERE]
+
+
+@pytest.fixture(scope="module")
+def expected() -> list[Any]:
+    """What a DuckDB file answers, whose SQL DuckDB runs itself."""
+    with colonnade.open(":memory:", observability="duckdb:///:memory:") as store:
+        store.observability.batch_create_spans(records=spans())
+        return answers(store)
+
+
+def test_a_store_gives_what_duckdb_would_keep(expected: list[Any], store: Any) -> None:
+    found = dict(zip(map(str, WHERE), answers(store), strict=True))
+    assert found == dict(zip(map(str, WHERE), expected, strict=True))
+    assert sum(map(bool, expected)) > len(WHERE) * 0.8, "most of them keep some"
 
 
 def test_most_of_it_is_asked_of_the_store(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
