@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import pyarrow as pa
 
 from colonnade.engine.abilities import Abilities, Route, native_scan, perform
+from colonnade.engine.driving import drive, drive_async
 from colonnade.engine.operation import Call, Guard, Natives, Stream, Whole, expand
 from colonnade.engine.plan import Delete, Nearest, Patch, Plan, Put, Scan, Search, Steps, Summarize
 from colonnade.engine.running import Engine, Query
@@ -295,40 +296,32 @@ def _instead(route: Route, keeper: Any, session: Any) -> Route:
 
 
 def _drive(natives: Natives[R], whole: Callable[[Callable[[], Steps[Any]]], Any] | None = None) -> R:
-    answer: Any = None
-    while True:
-        try:
-            store, plan = natives.send(answer)
-        except StopIteration as stop:
-            result: R = stop.value
-            return result
+    def answer(native: tuple[Any, Any]) -> Any:
+        store, plan = native
         if isinstance(plan, Stream):
-            answer = plan.drain(store.batches(plan.plan))
-        elif store is not None:
-            answer = store.execute(plan)
-        elif isinstance(plan, Whole) and whole is not None:
-            answer = whole(plan.steps)
-        else:
-            answer = plan.function()
+            return plan.drain(store.batches(plan.plan))
+        if store is not None:
+            return store.execute(plan)
+        if isinstance(plan, Whole) and whole is not None:
+            return whole(plan.steps)
+        return plan.function()
+
+    return drive(natives, answer)
 
 
 async def _drive_async(natives: Natives[R], whole: Callable[[Callable[[], Steps[Any]]], Any] | None = None) -> R:
     import asyncio
 
-    answer: Any = None
-    while True:
-        try:
-            store, plan = natives.send(answer)
-        except StopIteration as stop:
-            result: R = stop.value
-            return result
+    async def answer(native: tuple[Any, Any]) -> Any:
+        store, plan = native
         if isinstance(plan, Whole) and whole is not None:
-            answer = await whole(plan.steps)
-        elif isinstance(plan, Call):
-            answer = await asyncio.to_thread(plan.function)
-        elif isinstance(plan, Stream):
-            answer = await _drain_async(plan, store)
-        elif isinstance(store, Store):
-            answer = await asyncio.to_thread(store.execute, plan)
-        else:
-            answer = await store.execute(plan)
+            return await whole(plan.steps)
+        if isinstance(plan, Call):
+            return await asyncio.to_thread(plan.function)
+        if isinstance(plan, Stream):
+            return await _drain_async(plan, store)
+        if isinstance(store, Store):
+            return await asyncio.to_thread(store.execute, plan)
+        return await store.execute(plan)
+
+    return await drive_async(natives, answer)

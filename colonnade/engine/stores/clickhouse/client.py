@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from colonnade.engine import store as engine_store
 from colonnade.engine.certificates import mistrusted, trusted
+from colonnade.engine.driving import drive, drive_async
 from colonnade.engine.forking import survives_forks
 from colonnade.engine.stores.clickhouse.address import Place
 from colonnade.engine.stores.clickhouse.sql import CHANGED
@@ -113,36 +114,15 @@ class BlockingClient:
 
     def run(self, steps: Steps[R]) -> R:
         """Run the requests of some steps; what they return."""
-        answer: Any = None
-        refused: StoreReadOnly | None = None
-        while True:
-            try:
-                request = steps.send(answer) if refused is None else steps.throw(refused)
-            except StopIteration as stop:
-                result: R = stop.value
-                return result
-            answer = refused = None
-            try:
-                answer = self._execute(request)
-            except StoreReadOnly as error:
-                refused = error  # some steps can do without
+        return drive(steps, self._answer, StoreReadOnly)  # some steps can do without
 
-    def _execute(self, request: Request) -> Any:
+    def _answer(self, request: Request) -> Any:
         turn = Turn(request)
         with _translated(self._place):
             while True:
                 try:
-                    client = self._client(request.node)
-                    if request.rows:
-                        return client.query_arrow(
-                            request.sql, dict(request.values), _settings(request, self._place), True
-                        )
-                    done = client.command(
-                        request.sql,
-                        **_carried(request),
-                        settings=_settings(request, self._place),
-                    )
-                    return _written(done)
+                    done = _called(self._client(request.node), request, self._place)
+                    return done if request.rows else _written(done)
                 except _driver().driver.exceptions.Error as error:
                     time.sleep(turn.pause(error))
 
@@ -185,36 +165,15 @@ class AwaitedClient:
 
     async def run(self, steps: Steps[R]) -> R:
         """Run the requests of some steps; what they return."""
-        answer: Any = None
-        refused: StoreReadOnly | None = None
-        while True:
-            try:
-                request = steps.send(answer) if refused is None else steps.throw(refused)
-            except StopIteration as stop:
-                result: R = stop.value
-                return result
-            answer = refused = None
-            try:
-                answer = await self._execute(request)
-            except StoreReadOnly as error:
-                refused = error  # some steps can do without
+        return await drive_async(steps, self._answer, StoreReadOnly)
 
-    async def _execute(self, request: Request) -> Any:
+    async def _answer(self, request: Request) -> Any:
         turn = Turn(request)
         with _translated(self._place):
             while True:
                 try:
-                    client = await self._client(request.node)
-                    if request.rows:
-                        return await client.query_arrow(
-                            request.sql, dict(request.values), _settings(request, self._place), True
-                        )
-                    done = await client.command(
-                        request.sql,
-                        **_carried(request),
-                        settings=_settings(request, self._place),
-                    )
-                    return _written(done)
+                    done = await _called(await self._client(request.node), request, self._place)
+                    return done if request.rows else _written(done)
                 except _driver().driver.exceptions.Error as error:
                     await asyncio.sleep(turn.pause(error))
 
@@ -249,6 +208,14 @@ def _options(place: Place, node: int) -> dict[str, Any]:
     if place.secure:
         options |= {"verify": place.verify} | ({"ca_cert": place.ca} if place.ca else {})
     return options
+
+
+def _called(client: Any, request: Request, place: Place) -> Any:
+    """What a client answers; of an async one, what is to be awaited."""
+    settings = _settings(request, place)
+    if request.rows:
+        return client.query_arrow(request.sql, dict(request.values), settings, True)
+    return client.command(request.sql, **_carried(request), settings=settings)
 
 
 def _settings(request: Request, place: Place) -> dict[str, Any]:
