@@ -29,7 +29,8 @@ PATIENCE = 30.0
 class Store:
     """A store with a blocking driver. Plans arrive normalized, and only those that ``abilities`` promises.
 
-    A store writes ``init``, ``scan``, ``put``, ``delete`` and ``close``; the rest as far as it has the ability.
+    A store writes ``init``, ``close``, and for plans either ``scan``, ``put``, ``delete`` and whatever else it has the
+    ability for, or ``execute``, where one way answers them all.
     """
 
     abilities: ClassVar[Abilities] = Abilities()
@@ -69,7 +70,7 @@ class Store:
 
     def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
         """The same rows as a stream, for results that do not fit into memory."""
-        yield from self.scan(plan).to_batches()
+        yield from self.execute(plan).to_batches()
 
     def put(self, plan: Put) -> int:
         """Upsert by the rules of ``Put``; the keys within ``data`` may repeat."""
