@@ -62,6 +62,12 @@ class Server:
             else:
                 return
 
+    @property
+    def pid(self) -> int:
+        """Its process, while it runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """Kill it without warning."""
         if self._process is not None:

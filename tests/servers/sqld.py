@@ -68,6 +68,12 @@ class Server:
                 assert time.monotonic() < until, f"the server does not answer:\n{said}"
                 time.sleep(0.02)
 
+    @property
+    def pid(self) -> int:
+        """Its process, while it runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """Kill it without warning."""
         if self._process is not None:

@@ -69,6 +69,11 @@ class Server:
             found: bytes = reply.read()
             return found
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The processes of both, while they run."""
+        return tuple(process.pid for process in self._processes)
+
     def kill(self) -> None:
         """Kill both without warning."""
         for process in self._processes:

@@ -85,6 +85,12 @@ class Server:
                 assert time.monotonic() < until, f"the server does not answer:\n{said}"
                 time.sleep(0.05)
 
+    @property
+    def pid(self) -> int:
+        """Its process, while it runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """Kill it without warning, and the runtime that it started."""
         if self._process is not None:
