@@ -27,7 +27,7 @@ from colonnade.errors import Conflict, InvalidAddress, InvalidInput, MissingExtr
 from colonnade.schemas import RESOURCES, SCORES, SPANS, STORED
 from colonnade.schemas.records import encode
 from colonnade.testing.machine import clear, impatient
-from tests.servers.sqld import free_port
+from tests.servers.process import free_port
 from tests.servers.workerd import TOKEN, Server, served
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
