@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 import pytest
 
 import colonnade
+from colonnade.engine.execution import run, run_async
 from colonnade.engine.operation import Async, C, Clock, Domain, Sync, as_one, called, operation
 from colonnade.engine.plan import Delete, Is, Put, Scan, Steps, change, rows
-from colonnade.engine.store import AsyncStore, Store, run, run_async
+from colonnade.engine.store import AsyncStore, Store
 from colonnade.engine.stores.duckdb import DuckDBStore
 from colonnade.engine.stores.memory import MemoryStore
 from colonnade.engine.stores.sqlite import SQLiteStore

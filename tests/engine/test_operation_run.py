@@ -18,13 +18,14 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import pytest
 
+from colonnade.engine import execution
 from colonnade.engine import operation as operations
-from colonnade.engine import store as engine_store
 from colonnade.engine.abilities import Abilities
+from colonnade.engine.execution import run, run_async, stream
 from colonnade.engine.operation import Async, C, Clock, Domain, Guard, Sync, atomic, clear_all, new_id, operation
 from colonnade.engine.plan import TRUE, Delete, Is, OneOf, Patch, Put, Scan, Steps, Summarize, change, count, rows
 from colonnade.engine.running import Query
-from colonnade.engine.store import AsyncStore, Store, run, run_async, stream
+from colonnade.engine.store import AsyncStore, Store
 from colonnade.engine.stores.duckdb import DuckDBStore
 from colonnade.engine.stores.memory import MemoryStore
 from colonnade.engine.stores.sqlite import SQLiteStore
@@ -168,8 +169,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Patience for some four tries, on a clock that no busy machine can hurry."""
     looks = count_from(0.0, 0.005)
-    monkeypatch.setattr(engine_store, "PATIENCE", 0.02)
-    monkeypatch.setattr(engine_store, "time", SimpleNamespace(monotonic=lambda: next(looks), sleep=time.sleep))
+    monkeypatch.setattr(execution, "PATIENCE", 0.02)
+    monkeypatch.setattr(execution, "time", SimpleNamespace(monotonic=lambda: next(looks), sleep=time.sleep))
 
 
 def test_an_operation_blocks_on_a_sync_store(store: Store) -> None:
@@ -457,7 +458,7 @@ def test_a_stream_gives_the_rows_of_a_scan(store: Store) -> None:
 
 @pytest.mark.usefixtures("impatient")
 def test_pauses_grow_and_end() -> None:
-    pauses = list(engine_store.pauses())
+    pauses = list(execution.pauses())
     assert pauses[-1] is None
     assert all(pause is not None and 0 <= pause <= 0.25 for pause in pauses[:-1])
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import pyarrow as pa
 
-from colonnade.engine import store as engine_store
+from colonnade.engine import execution
 from colonnade.engine.certificates import trusted
 from colonnade.engine.driving import drive, drive_async
 from colonnade.engine.forking import survives_forks
@@ -60,7 +60,7 @@ class Turn:
 
     def __init__(self, request: Request) -> None:
         self._request = request
-        self._until = time.monotonic() + max(engine_store.PATIENCE, 1.0)
+        self._until = time.monotonic() + max(execution.PATIENCE, 1.0)
         self._pause = _LEAST
 
     def pause(self, error: Exception) -> float:
