@@ -172,12 +172,12 @@ class PlainRedis:
 
         return httpx.Client(base_url=self._url, headers={"authorization": f"Bearer {self._token}"}, timeout=120)
 
-    def _run(self, *commands: Sequence[Any]) -> list[Any]:
-        answers = self._client.post("/pipeline", json=commands).raise_for_status().json()
+    def _run(self, *commands: Sequence[Any], path: str = "/pipeline") -> list[Any]:
+        answers = self._client.post(path, json=commands).raise_for_status().json()
         return [answer["result"] for answer in answers]
 
     def fill(self, rows: pa.Table) -> None:
-        """Some hundred spans a request."""
+        """Some hundred spans a request, as one: Redis writes its log to the disk once for each of them."""
         for piece in _pieces(rows.to_pylist()):
             commands: list[Sequence[Any]] = []
             for row in piece:
@@ -185,7 +185,7 @@ class PlainRedis:
                 commands.append(("SET", key, json.dumps(row, default=str)))
                 commands += [("ZADD", f"{name}:{row[name] or ''}", moment, key) for name in INDEXED]
                 commands.append(("ZADD", "all", moment, key))
-            self._run(*commands)
+            self._run(*commands, path="/multi-exec")
 
     def _read(self, *command: Any) -> Rows:
         (keys,) = self._run(command)

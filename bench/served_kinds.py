@@ -118,7 +118,7 @@ SERVED: Final[Mapping[str, Kind]] = {
         _mongodb,
         "mongodb/*.py",
         needs={"pymongo": "pymongo", "secantus": "SecantusDB"},
-        most=200_000,
+        most=20_000,
         put=_PUT,
         sums=False,
     ),
