@@ -48,7 +48,7 @@ class Server(Process):
     def start(self) -> None:
         """Start it, and wait until it answers."""
         listen = f"127.0.0.1:{self.port}"
-        command = [self._binary, "--db-path", self.folder / "data", "--http-listen-addr", listen]
+        command: list[str | Path] = [self._binary, "--db-path", self.folder / "data", "--http-listen-addr", listen]
         self.run([*command, "--auth-jwt-key-file", self.folder / "key.pem"])
         self.until(lambda: urllib.request.urlopen(f"{self.url}/health", timeout=5).close())
 
