@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 
@@ -15,8 +15,6 @@ from colonnade.errors import Unsupported
 
 if TYPE_CHECKING:
     from colonnade.engine.retention import Progress, Pruned, Retention
-
-R = TypeVar("R")
 
 
 class Store:
