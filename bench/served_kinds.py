@@ -54,6 +54,12 @@ def _d1(path: Path) -> Iterator[Place]:
         )
 
 
+def _lacks_d1() -> str | None:
+    from tests.servers.workerd import missing
+
+    return missing()
+
+
 @contextmanager
 def _mongodb(path: Path) -> Iterator[Place]:
     """Never the server that tests may be given: what is in the cache stays there. It writes its journal, as MongoDB."""
@@ -111,7 +117,7 @@ SERVED: Final[Mapping[str, Kind]] = {
         put=_PUT,
         sums=False,
     ),
-    "d1": Kind("D1", "REST by httpx", _d1, "d1/*.py", needs=_HTTP, most=20_000, put=_PUT, sums=False),
+    "d1": Kind("D1", "REST by httpx", _d1, "d1/*.py", needs=_HTTP, most=20_000, put=_PUT, sums=False, lacks=_lacks_d1),
     "mongodb": Kind(
         "SecantusDB (for MongoDB)",
         "pymongo",

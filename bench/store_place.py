@@ -52,11 +52,16 @@ class Kind:
     """Spans of a put."""
     sums: bool = True
     """Whether it is asked for sums over all spans, too."""
+    lacks: Callable[[], str | None] = lambda: None
+    """What else it needs and is not there, in words."""
 
     @property
     def missing(self) -> list[str]:
-        """What has to be installed first."""
-        return [package for module, package in self.needs.items() if find_spec(module) is None]
+        """What has to be installed first, in words."""
+        packages = [
+            f"{package} is not installed" for module, package in self.needs.items() if find_spec(module) is None
+        ]
+        return packages or [told for told in (self.lacks(),) if told]
 
     @property
     def sources(self) -> list[Path]:

@@ -107,7 +107,7 @@ def main(run: Run) -> None:
         rows = min(run.rows, kind.most or run.rows)
         sizes = sorted({max(1, rows // 10), rows})
         if kind.missing:
-            run.skip(f"{kind.title}: {' and '.join(kind.missing)} not installed")
+            run.skip(f"{kind.title}: {', '.join(kind.missing)}")
             continue
         paths = [_filled(run, name, rows) for rows in sizes]
         with run.doing(f"asking {kind.title} with {' and with '.join(map(named, sizes))} spans"):
