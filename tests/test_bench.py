@@ -39,8 +39,7 @@ def ran(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -
     """What it printed and what it wrote."""
     folder = tmp_path_factory.mktemp("bench")
     toy = ("--rows", "3000", "--full", "600", "--scale", "6000", "--repeats", "1", "--times", "3", "--no-peers")
-    toy += ("--stores", ",".join(HERE))
-    done = _bench(pytestconfig.rootpath, folder, *toy)
+    done = _bench(pytestconfig.rootpath, folder, *toy, "--stores", ",".join(HERE))
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     return done.stdout, json.loads((folder / "results" / "bench.json").read_text())
 
