@@ -8,7 +8,7 @@ All take turns in one process, each about another trace at every turn.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -177,16 +177,20 @@ def ask(store: str, plain: str, sqlite: str | None, times: int, whole: bool = Fa
     lite = None if sqlite is None else floors.sqlite_file(Path(sqlite))
     took: dict[str, Summaries] = {}
     with colonnade.open(Path(store) / "agent") as opened:
-        # Cursors of pages around the middle, found before anything is timed.
-        middle = asks[len(asks) // 3 : -(len(asks) // 3) or None]
-        middle = middle[:: max(1, len(middle) // 20)]
-        places = [(*asked, opened.queries.spans(until=asked[2]).cursor) for asked in middle]
+        places = pages(opened, asks)
         for question in (WHOLE,) if whole else QUESTIONS:
             calls = _calls(question, opened, duck, lite, places if question is PAGE else asks)
             _compare(question.what, calls)
             seen = measure.turns(*calls.values(), times=times)
             took[question.what] = dict(zip(calls, map(measure.summary, seen), strict=True))
     return took
+
+
+def pages(opened: Any, asks: Sequence[Asked]) -> list[Asked]:
+    """What to ask of pages around the middle, each with its cursor, found before anything is timed."""
+    middle = asks[len(asks) // 3 : -(len(asks) // 3) or None]
+    middle = middle[:: max(1, len(middle) // 20)]
+    return [(*asked, opened.queries.spans(until=asked[2]).cursor) for asked in middle]
 
 
 def _calls(question: Question, opened: Any, duck: Any, lite: Any, asks: list[Asked]) -> Calls:

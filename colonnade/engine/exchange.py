@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from colonnade.engine.certificates import mistrusted, trusted
+from colonnade.engine.driving import drive, drive_async
 from colonnade.engine.forking import survives_forks
 from colonnade.errors import MissingExtra, StoreClosed
 
@@ -104,34 +106,20 @@ class BlockingHttp:
             raise StoreClosed(f"{self._line.label} is closed; open it again with colonnade.open()")
         with self._lock:
             if self._client is None:
-                httpx = _driver(self._line)
-                self._client = httpx.Client(
-                    headers=dict(self._line.headers),
-                    timeout=httpx.Timeout(self._line.timeout, connect=_CONNECT),
-                    verify=self._verify,
-                )
+                self._client = _driver(self._line).Client(**_options(self._line), verify=self._verify)
             return self._client
 
     def run(self, exchange: Exchange[R]) -> R:
         """What an exchange returns."""
-        answer: Any = None
-        failed: Unanswered | None = None
-        while True:
-            try:
-                asked = exchange.send(answer) if failed is None else exchange.throw(failed)
-            except StopIteration as stop:
-                result: R = stop.value
-                return result
-            answer = failed = None
-            if isinstance(asked, Pause):
-                time.sleep(asked.seconds)
-                continue
-            client, httpx = self._opened(), _driver(self._line)
-            try:
-                reply = client.post(asked.url, content=asked.body)
-                answer = Reply(reply.status_code, reply.headers, reply.content)
-            except httpx.HTTPError as error:
-                failed = _unanswered(error)
+        return drive(exchange, self._answer, Unanswered)
+
+    def _answer(self, asked: Post | Pause) -> Reply | None:
+        if isinstance(asked, Pause):
+            time.sleep(asked.seconds)
+            return None
+        client = self._opened()
+        with _unanswered(self._line):
+            return _reply(client.post(asked.url, content=asked.body))
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -154,34 +142,20 @@ class AwaitedHttp:
         if self._closed:
             raise StoreClosed(f"{self._line.label} is closed; open it again with colonnade.aopen()")
         if self._client is None:
-            httpx = _driver(self._line)
-            self._client = httpx.AsyncClient(
-                headers=dict(self._line.headers),
-                timeout=httpx.Timeout(self._line.timeout, connect=_CONNECT),
-                verify=self._verify,
-            )
+            self._client = _driver(self._line).AsyncClient(**_options(self._line), verify=self._verify)
         return self._client
 
     async def run(self, exchange: Exchange[R]) -> R:
         """What an exchange returns."""
-        answer: Any = None
-        failed: Unanswered | None = None
-        while True:
-            try:
-                asked = exchange.send(answer) if failed is None else exchange.throw(failed)
-            except StopIteration as stop:
-                result: R = stop.value
-                return result
-            answer = failed = None
-            if isinstance(asked, Pause):
-                await asyncio.sleep(asked.seconds)
-                continue
-            client, httpx = self._opened(), _driver(self._line)
-            try:
-                reply = await client.post(asked.url, content=asked.body)
-                answer = Reply(reply.status_code, reply.headers, reply.content)
-            except httpx.HTTPError as error:
-                failed = _unanswered(error)
+        return await drive_async(exchange, self._answer, Unanswered)
+
+    async def _answer(self, asked: Post | Pause) -> Reply | None:
+        if isinstance(asked, Pause):
+            await asyncio.sleep(asked.seconds)
+            return None
+        client = self._opened()
+        with _unanswered(self._line):
+            return _reply(await client.post(asked.url, content=asked.body))
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -198,10 +172,22 @@ def _driver(line: Line) -> Any:
     return httpx
 
 
-def _unanswered(error: Exception) -> Unanswered:
-    import httpx
+def _options(line: Line) -> dict[str, Any]:
+    timeout = _driver(line).Timeout(line.timeout, connect=_CONNECT)
+    return {"headers": dict(line.headers), "timeout": timeout}
 
-    sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
-    if told := mistrusted(str(error), "ca"):
-        return Unanswered(told, sent=False, lasting=True)
-    return Unanswered(f"{type(error).__name__}: {error}".rstrip(": "), sent=sent)
+
+@contextmanager
+def _unanswered(line: Line) -> Iterator[None]:
+    httpx = _driver(line)
+    try:
+        yield
+    except httpx.HTTPError as error:
+        if told := mistrusted(str(error), "ca"):
+            raise Unanswered(told, sent=False, lasting=True) from None
+        sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+        raise Unanswered(f"{type(error).__name__}: {error}".rstrip(": "), sent=sent) from None
+
+
+def _reply(response: httpx.Response) -> Reply:
+    return Reply(response.status_code, response.headers, response.content)

@@ -20,6 +20,7 @@ from uuid import uuid4
 import pyarrow as pa
 
 from colonnade.engine.abilities import Route, native_scan, perform
+from colonnade.engine.driving import drive_by
 from colonnade.engine.normalize import named_columns
 from colonnade.engine.plan import TRUE, Delete, Plan, Put, Scan, Steps
 from colonnade.schemas import STORED
@@ -216,25 +217,20 @@ It returns what the operation returns."""
 
 def expand(steps: Steps[R], route: Route, guard: Guard | None = None) -> Natives[R]:
     """The steps of an operation as native plans, each with the store that keeps its table."""
-    answer: Any = None
-    while True:
-        try:
-            plan = steps.send(answer)
-        except StopIteration as stop:
-            result: R = stop.value
-            return result
+
+    def natively(plan: Any) -> Natives[Any]:
         if isinstance(plan, (Whole, Call)):
-            answer = yield None, plan
-            continue
+            return (yield None, plan)
         if isinstance(plan, Stream):
             if (direct := native_scan(plan.plan, route)) is None:
                 found = yield from perform(plan.plan, route)
-                answer = plan.drain(found.to_batches())
-            else:
-                answer = yield direct[0], replace(plan, plan=direct[1])
-            continue
+                return plan.drain(found.to_batches())
+            return (yield direct[0], replace(plan, plan=direct[1]))
         if guard is not None:
             plan = guard.before(plan)
         answer = yield from perform(plan, route)
         if guard is not None:
             guard.after(plan, answer)
+        return answer
+
+    return drive_by(steps, natively)

@@ -10,8 +10,9 @@ from functools import partial
 from typing import Protocol
 
 from colonnade.engine import retention as through_the_waist
+from colonnade.engine.execution import run, run_async
 from colonnade.engine.retention import DOMAINS, Progress, Pruned, Retention
-from colonnade.engine.store import AnyStore, Store, run, run_async
+from colonnade.engine.store import AnyStore, Store
 from colonnade.errors import Unsupported
 from colonnade.schemas.table import Table
 

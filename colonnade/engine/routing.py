@@ -13,9 +13,10 @@ from colonnade.engine.domains.memory import Memory
 from colonnade.engine.domains.observability import Observability
 from colonnade.engine.domains.scores import Scores
 from colonnade.engine.domains.workflows import Workflows
+from colonnade.engine.execution import run, stream
 from colonnade.engine.operation import Clock, Domain
 from colonnade.engine.plan import Plan, Scan, Steps
-from colonnade.engine.store import AnyStore, Store, run, stream
+from colonnade.engine.store import AnyStore, Store
 from colonnade.errors import InvalidInput, StoreClosed, StoreError, Unsupported
 from colonnade.schemas import DOMAINS, table_named
 from colonnade.schemas.table import Table

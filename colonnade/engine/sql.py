@@ -15,12 +15,13 @@ from weakref import WeakSet
 
 import pyarrow as pa
 
+from colonnade.engine.execution import stream
 from colonnade.engine.plan import TRUE, Filter, Plan, Scan
 from colonnade.engine.running import Engine, Limits, Parameters, Query, too_late
 from colonnade.engine.sql_check import check
 from colonnade.engine.sql_filters import filters
 from colonnade.engine.sql_result import SqlResult
-from colonnade.engine.store import AnyStore, Store, stream
+from colonnade.engine.store import AnyStore, Store
 from colonnade.errors import InvalidInput
 from colonnade.queries.sizes import size_of
 from colonnade.queries.times import parse_duration

@@ -1,28 +1,20 @@
-"""What a store is: a few methods below the waist, blocking or natively async, and how steps run on it."""
+"""What a store is: a few methods below the waist, blocking or natively async."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Generator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 
-from colonnade.engine.abilities import Abilities, Route, native_scan, perform
-from colonnade.engine.operation import Call, Guard, Natives, Stream, Whole, expand
-from colonnade.engine.plan import Delete, Nearest, Patch, Plan, Put, Scan, Search, Steps, Summarize
+from colonnade.engine.abilities import Abilities
+from colonnade.engine.plan import Delete, Nearest, Patch, Plan, Put, Scan, Search, Summarize
 from colonnade.engine.running import Engine, Query
-from colonnade.errors import Conflict, InvalidInput, Unsupported
-from colonnade.schemas.table import Table
+from colonnade.errors import InvalidInput, Unsupported
 
 if TYPE_CHECKING:
     from colonnade.engine.retention import Progress, Pruned, Retention
-
-R = TypeVar("R")
-
-PATIENCE = 30.0
-"""Seconds for which an atomic operation that keeps meeting others is run again, before ``Conflict`` is raised."""
 
 
 def named(kind: str, id: str) -> str:
@@ -35,7 +27,8 @@ def named(kind: str, id: str) -> str:
 class Store:
     """A store with a blocking driver. Plans arrive normalized, and only those that ``abilities`` promises.
 
-    A store writes ``init``, ``scan``, ``put``, ``delete`` and ``close``; the rest as far as it has the ability.
+    A store writes ``init``, ``close``, and for plans either ``scan``, ``put``, ``delete`` and whatever else it has the
+    ability for, or ``execute``, where one way answers them all.
     """
 
     abilities: ClassVar[Abilities] = Abilities()
@@ -75,7 +68,7 @@ class Store:
 
     def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
         """The same rows as a stream, for results that do not fit into memory."""
-        yield from self.scan(plan).to_batches()
+        yield from self.execute(plan).to_batches()
 
     def put(self, plan: Put) -> int:
         """Upsert by the rules of ``Put``; the keys within ``data`` may repeat."""
@@ -180,162 +173,3 @@ class AsyncStore:
 
 
 AnyStore = Store | AsyncStore
-
-
-def run(steps: Callable[[], Steps[R]], route: Route, keeper: Store | None, *, atomic: bool = False) -> R:
-    """Run an operation on blocking stores.
-
-    ``keeper`` is the store whose domain it belongs to: an atomic operation is one transaction of it, or guarded by
-    compare-and-set, and runs again from its start on ``Conflict``.
-    """
-
-    def whole(inner: Callable[[], Steps[Any]]) -> Any:
-        return run(inner, route, keeper, atomic=True)
-
-    tries: Iterator[float | None] | None = None
-    begun = time.monotonic()
-    while True:
-        try:
-            if atomic and keeper is not None and keeper.abilities.transactions:
-                with keeper.transaction() as session:
-                    return _drive(expand(steps(), _instead(route, keeper, session)))
-            return _drive(expand(steps(), route, Guard() if atomic else None), whole)
-        except Conflict:
-            tries = tries or pauses(begun)
-            if (pause := next(tries)) is None:
-                raise
-            time.sleep(pause)
-
-
-async def run_async(steps: Callable[[], Steps[R]], route: Route, keeper: AnyStore | None, *, atomic: bool = False) -> R:
-    """Run an operation without blocking the event loop: awaited natively, or in a thread, once for the operation."""
-    import asyncio  # not before it is used: `import colonnade` is to cost little more than `import pyarrow`
-
-    if isinstance(keeper, Store):
-        return await asyncio.to_thread(run, steps, route, keeper, atomic=atomic)
-
-    async def whole(inner: Callable[[], Steps[Any]]) -> Any:
-        return await run_async(inner, route, keeper, atomic=True)
-
-    tries: Iterator[float | None] | None = None
-    begun = time.monotonic()
-    while True:
-        try:
-            if atomic and keeper is not None and keeper.abilities.transactions:
-                async with keeper.transaction() as session:
-                    return await _drive_async(expand(steps(), _instead(route, keeper, session)))
-            return await _drive_async(expand(steps(), route, Guard() if atomic else None), whole)
-        except Conflict:
-            tries = tries or pauses(begun)
-            if (pause := next(tries)) is None:
-                raise
-            await asyncio.sleep(pause)
-
-
-def stream(plan: Scan, route: Route) -> Generator[pa.RecordBatch, None, None]:
-    """The rows of a scan as a stream where its store can, at once where something must be folded first."""
-    direct = native_scan(plan, route)
-    if direct is None:
-        yield from _drive(perform(plan, route)).to_batches()
-    else:
-        store, scan = direct
-        yield from store.batches(scan)
-
-
-async def stream_async(plan: Scan, route: Route) -> AsyncGenerator[pa.RecordBatch, None]:
-    """As ``stream``, without blocking the event loop: a thread of its own reads where the driver is blocking."""
-    import asyncio
-    from concurrent.futures import ThreadPoolExecutor
-
-    direct = native_scan(plan, route)
-    if direct is None:
-        for batch in (await _drive_async(perform(plan, route))).to_batches():
-            yield batch
-        return
-    store, scan = direct
-    if not isinstance(store, Store):
-        async for batch in store.batches(scan):
-            yield batch
-        return
-    loop = asyncio.get_running_loop()
-    batches = stream(plan, route)
-    thread = ThreadPoolExecutor(1, "colonnade-read")  # one for all batches: some drivers ask for it
-    try:
-        while (found := await loop.run_in_executor(thread, next, batches, None)) is not None:
-            yield found
-    finally:
-        await loop.run_in_executor(thread, batches.close)
-        thread.shutdown(wait=False)
-
-
-async def _drain_async(asked: Stream, store: AnyStore) -> int:
-    import asyncio
-
-    if isinstance(store, Store):
-        return await asyncio.to_thread(lambda: asked.drain(store.batches(asked.plan)))
-    rows = 0
-    with asked.into as take:
-        async for batch in store.batches(asked.plan):
-            take(batch)
-            rows += batch.num_rows
-    return rows
-
-
-def pauses(begun: float | None = None) -> Iterator[float | None]:
-    """Seconds to wait between tries: short, growing, random; ``None`` when patience, since ``begun``, is at its end."""
-    from random import uniform  # with hashlib and more behind it, and only needed where stores meet
-
-    begun = time.monotonic() if begun is None else begun
-    step = 0.001
-    while time.monotonic() - begun < PATIENCE:
-        yield uniform(0, step)
-        step = min(step * 2, 0.25)
-    yield None
-
-
-def _instead(route: Route, keeper: Any, session: Any) -> Route:
-    def within(table: Table) -> Any:
-        store = route(table)
-        return session if store is keeper else store
-
-    return within
-
-
-def _drive(natives: Natives[R], whole: Callable[[Callable[[], Steps[Any]]], Any] | None = None) -> R:
-    answer: Any = None
-    while True:
-        try:
-            store, plan = natives.send(answer)
-        except StopIteration as stop:
-            result: R = stop.value
-            return result
-        if isinstance(plan, Stream):
-            answer = plan.drain(store.batches(plan.plan))
-        elif store is not None:
-            answer = store.execute(plan)
-        elif isinstance(plan, Whole) and whole is not None:
-            answer = whole(plan.steps)
-        else:
-            answer = plan.function()
-
-
-async def _drive_async(natives: Natives[R], whole: Callable[[Callable[[], Steps[Any]]], Any] | None = None) -> R:
-    import asyncio
-
-    answer: Any = None
-    while True:
-        try:
-            store, plan = natives.send(answer)
-        except StopIteration as stop:
-            result: R = stop.value
-            return result
-        if isinstance(plan, Whole) and whole is not None:
-            answer = await whole(plan.steps)
-        elif isinstance(plan, Call):
-            answer = await asyncio.to_thread(plan.function)
-        elif isinstance(plan, Stream):
-            answer = await _drain_async(plan, store)
-        elif isinstance(store, Store):
-            answer = await asyncio.to_thread(store.execute, plan)
-        else:
-            answer = await store.execute(plan)

@@ -18,7 +18,7 @@ from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from colonnade.engine import store as engine_store
+from colonnade.engine import execution
 from colonnade.engine.plan import (
     TRUE,
     Delete,
@@ -109,12 +109,12 @@ def clear(storage: Any, tables: Sequence[Table]) -> None:
 @contextmanager
 def impatient() -> Iterator[None]:
     """A conflict shows at once: nobody else is there who could let go of anything."""
-    patience = engine_store.PATIENCE
-    engine_store.PATIENCE = 0.0
+    patience = execution.PATIENCE
+    execution.PATIENCE = 0.0
     try:
         yield
     finally:
-        engine_store.PATIENCE = patience
+        execution.PATIENCE = patience
 
 
 def agree(plan: Scan | Summarize, answer: pa.Table, expected: list[Row]) -> None:

@@ -22,7 +22,7 @@ from typing import Any, Final, Self
 
 import pyarrow as pa
 
-from colonnade.engine import store as engine_store
+from colonnade.engine import execution
 from colonnade.engine.plan import Delete, Patch, Plan, Put, Scan, Steps
 from colonnade.testing.served import Abandoned, receive, send, serve
 
@@ -66,7 +66,7 @@ class Elsewhere:
 
     def execute(self, plan: Plan) -> Any:
         """Run one plan there."""
-        return self._ask("execute", plan, engine_store.PATIENCE)
+        return self._ask("execute", plan, execution.PATIENCE)
 
     def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
         """The record batches of a scan; they come all at once."""
@@ -79,7 +79,7 @@ class Elsewhere:
 
     def run(self, steps: Callable[[], Steps[Any]], domain: str, *, atomic: bool) -> Any:
         """Run an operation there whose steps are here: each plan is sent, and its answer comes back."""
-        self.begin("run", domain, atomic, engine_store.PATIENCE)
+        self.begin("run", domain, atomic, execution.PATIENCE)
         operation = steps()
         while True:
             verb, said = self.answer()

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from colonnade.engine import store as engine_store
+from colonnade.engine import execution
 from colonnade.engine.composite import Storage
 from colonnade.engine.plan import Plan, Scan, Steps
 from colonnade.schemas import TABLES
@@ -119,11 +119,11 @@ class _Served:
 @contextmanager
 def _patient(seconds: float) -> Iterator[None]:
     """As much patience with conflicts as whoever asks has just now; a test may have none."""
-    before, engine_store.PATIENCE = engine_store.PATIENCE, seconds
+    before, execution.PATIENCE = execution.PATIENCE, seconds
     try:
         yield
     finally:
-        engine_store.PATIENCE = before
+        execution.PATIENCE = before
 
 
 class _Pickler(pickle.Pickler):

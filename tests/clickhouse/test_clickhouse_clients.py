@@ -94,7 +94,7 @@ def test_of_guarded_puts_that_expect_the_same_exactly_one_wins(clickhouse: Serve
                 assert isinstance(store, ClickHouseStore)
                 try:
                     # Not through the storage, which would try again.
-                    store.put(Put(RESOURCES, changed, expect=mine))
+                    store.execute(Put(RESOURCES, changed, expect=mine))
                 except Conflict:
                     return False
                 return True

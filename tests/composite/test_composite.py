@@ -26,8 +26,9 @@ from colonnade.testing.machine import clear
 from tests.servers.clickhouse import Server as ClickHouse
 from tests.servers.clickhouse_node import PASSWORD, USER
 from tests.servers.postgres import Server as Postgres
+from tests.servers.process import free_port
 from tests.servers.sqld import Server as Sqld
-from tests.servers.sqld import free_port, served
+from tests.servers.sqld import served
 
 THREAD = {"id": "t1", "resourceId": "ada", "title": "Refund", "metadata": {"plan": "pro"}}
 SCORE: dict[str, Any] = {

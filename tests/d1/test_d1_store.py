@@ -27,7 +27,7 @@ from colonnade.errors import Conflict, InvalidAddress, InvalidInput, MissingExtr
 from colonnade.schemas import RESOURCES, SCORES, SPANS, STORED
 from colonnade.schemas.records import encode
 from colonnade.testing.machine import clear, impatient
-from tests.servers.sqld import free_port
+from tests.servers.process import free_port
 from tests.servers.workerd import TOKEN, Server, served
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -177,7 +177,7 @@ def test_several_that_open_a_new_database_make_it_once(workerd: Server) -> None:
 
 def test_a_put_of_many_rows_is_few_statements(store: Storage) -> None:
     data = resources(*(f"r{at}" for at in range(5000)))
-    spelled = D1Spelled(store.stores[0]._asked.spelled.dialect)  # type: ignore[union-attr]
+    spelled = D1Spelled(store.stores[0]._spelled.dialect)  # type: ignore[union-attr]
     (statements,) = spelled.batches(RESOURCES, data, whole=False)
     assert len(statements) == 1 and len(statements[0].parameters) == 1
     assert store.execute(Put(RESOURCES, data)) == 5000

@@ -1,13 +1,11 @@
 """Agents that are created and changed at once."""
 
 import asyncio
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import colonnade
 from colonnade.errors import AlreadyExists
+from tests.at_once import together
 
 WORKERS = 8
 ROUNDS = 5
@@ -15,18 +13,6 @@ ROUNDS = 5
 
 def agent(id: str, worker: int) -> dict[str, Any]:
     return {"id": id, "name": f"by {worker}", "instructions": "Be brief.", "model": {}}
-
-
-def together(work: Callable[[int], Any]) -> list[Any]:
-    """Run work in as many threads as there are workers, begun at once."""
-    start = threading.Barrier(WORKERS)
-
-    def begin(worker: int) -> Any:
-        start.wait()
-        return work(worker)
-
-    with ThreadPoolExecutor(WORKERS) as threads:
-        return list(threads.map(begin, range(WORKERS)))
 
 
 def test_of_threads_that_create_one_agent_exactly_one_succeeds(address: str) -> None:
@@ -39,7 +25,7 @@ def test_of_threads_that_create_one_agent_exactly_one_succeeds(address: str) -> 
                 except AlreadyExists:
                     return None
 
-            created = [given for given in together(create) if given is not None]
+            created = [given for given in together(create, WORKERS) if given is not None]
             assert len(created) == 1
             assert store.agents.get_agent_by_id(id=f"a{turn}") == created[0]
 
@@ -63,7 +49,7 @@ def test_threads_that_merge_metadata_lose_no_key(address: str) -> None:
             for turn in range(ROUNDS):
                 store.agents.update_agent(id="a1", metadata={f"{worker}-{turn}": worker})
 
-        together(work)
+        together(work, WORKERS)
         found = store.agents.get_agent_by_id(id="a1")
 
     assert found is not None

@@ -1,29 +1,15 @@
 """Changes of one memory that meet: none is lost, on a store with transactions and on one that compares and sets."""
 
 import asyncio
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
 import colonnade
 from colonnade.errors import AlreadyExists
+from tests.at_once import together
 
 WORKERS = 6
 ROUNDS = 4
-
-
-def together(work: Callable[[int], Any]) -> list[Any]:
-    """Run work in as many threads as there are workers, begun at once."""
-    start = threading.Barrier(WORKERS)
-
-    def begin(worker: int) -> Any:
-        start.wait()
-        return work(worker)
-
-    with ThreadPoolExecutor(WORKERS) as threads:
-        return list(threads.map(begin, range(WORKERS)))
 
 
 def message(id: str, **more: Any) -> dict[str, Any]:
@@ -37,7 +23,7 @@ def test_updates_of_a_resource_at_the_same_time_are_all_visible(address: str) ->
             for turn in range(ROUNDS):
                 store.memory.update_resource(resource_id="ada", metadata={f"{worker}-{turn}": True})
 
-        together(work)
+        together(work, WORKERS)
         resource = store.memory.get_resource_by_id(resource_id="ada")
 
     assert resource is not None
@@ -67,7 +53,7 @@ def test_updates_of_a_thread_and_of_its_messages_lose_nothing(address: str) -> N
                 store.memory.update_thread(id="t", metadata={name: True})
                 store.memory.update_messages(messages=[{"id": "shared", "content": {"metadata": {name: True}}}])
 
-        together(work)
+        together(work, WORKERS)
         thread = store.memory.get_thread_by_id(thread_id="t")
         messages = store.memory.list_messages(thread_id="t", per_page=False)["messages"]
 
@@ -92,7 +78,7 @@ def test_updated_at_of_a_thread_never_moves_back(address: str) -> None:
                 mine.append(found["updatedAt"])
             seen.append(mine)
 
-        together(work)
+        together(work, WORKERS)
 
     for times in seen:
         assert times == sorted(times)
@@ -110,7 +96,7 @@ def test_of_many_that_clone_into_one_thread_exactly_one_wins(address: str) -> No
                 return False
             return True
 
-        assert sum(together(work)) == 1
+        assert sum(together(work, WORKERS)) == 1
         assert store.memory.list_messages(thread_id="copy")["total"] == 3
 
 
@@ -123,7 +109,7 @@ def test_a_message_that_moves_while_others_change_it_is_in_one_thread(address: s
                 messages=[{"id": "m", "threadId": f"t{worker}", "content": {"metadata": {f"{worker}": 1}}}]
             )
 
-        together(work)
+        together(work, WORKERS)
         found = store.memory.list_messages(thread_id=["t", *(f"t{worker}" for worker in range(WORKERS))])["messages"]
 
     assert len(found) == 1

@@ -1,30 +1,16 @@
 """Updates of one run that meet: none is lost, and of two that resume it exactly one wins."""
 
 import asyncio
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 import colonnade
+from tests.at_once import together
 
 WORKERS = 8
 ROUNDS = 5
 RUN: dict[str, Any] = {"workflow_name": "weather", "run_id": "r1"}
-
-
-def together(work: Callable[[int], Any]) -> list[Any]:
-    """Run work in as many threads as there are workers, begun at once."""
-    start = threading.Barrier(WORKERS)
-
-    def begin(worker: int) -> Any:
-        start.wait()
-        return work(worker)
-
-    with ThreadPoolExecutor(WORKERS) as threads:
-        return list(threads.map(begin, range(WORKERS)))
 
 
 STEPS = {f"step-{worker}-{turn}": {"status": "success"} for worker in range(WORKERS) for turn in range(ROUNDS)}
@@ -45,7 +31,7 @@ def test_threads_that_update_distinct_steps_lose_no_result(address: str, known: 
                     request_context={f"{worker}": 1},
                 )
 
-        together(work)
+        together(work, WORKERS)
         snapshot = store.workflows.load_workflow_snapshot(**RUN)
 
     assert snapshot is not None
@@ -75,7 +61,7 @@ def test_threads_that_write_slots_of_one_for_each_lose_no_slot(address: str) -> 
             output = [worker if slot == worker else None for slot in range(WORKERS)]
             store.workflows.update_workflow_results(**RUN, step_id="each", result={"output": output})
 
-        together(work)
+        together(work, WORKERS)
         snapshot = store.workflows.load_workflow_snapshot(**RUN)
 
     assert snapshot is not None
@@ -95,7 +81,7 @@ def test_of_threads_that_resume_one_run_exactly_one_wins(address: str) -> None:
                 opts = {"status": "running", "result": {"by": worker}, "expectedStatus": "suspended"}
                 return store.workflows.update_workflow_state(**run, opts=opts)
 
-            winners = [given for given in together(resume) if given is not None]
+            winners = [given for given in together(resume, WORKERS) if given is not None]
             assert len(winners) == 1
             assert store.workflows.load_workflow_snapshot(**run) == winners[0]
 
@@ -122,7 +108,7 @@ def test_state_and_results_that_meet_both_hold(address: str) -> None:
             else:
                 store.workflows.update_workflow_results(**RUN, step_id=f"{worker}", result={})
 
-        together(work)
+        together(work, WORKERS)
         snapshot = store.workflows.load_workflow_snapshot(**RUN)
 
     assert snapshot == {"status": "running", "context": {f"{worker}": {} for worker in range(0, WORKERS, 2)}}

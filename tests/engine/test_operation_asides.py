@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 import pytest
 
 import colonnade
+from colonnade.engine.execution import run, run_async
 from colonnade.engine.operation import Async, C, Clock, Domain, Sync, as_one, called, operation
 from colonnade.engine.plan import Delete, Is, Put, Scan, Steps, change, rows
-from colonnade.engine.store import AsyncStore, Store, run, run_async
+from colonnade.engine.store import AsyncStore, Store
 from colonnade.engine.stores.duckdb import DuckDBStore
 from colonnade.engine.stores.memory import MemoryStore
 from colonnade.engine.stores.sqlite import SQLiteStore
@@ -79,7 +80,7 @@ class Runner:
 
 
 def ids(store: Any) -> list[str]:
-    return sorted(store.scan(Scan(RESOURCES, columns=("id",))).column("id").to_pylist())
+    return sorted(store.execute(Scan(RESOURCES, columns=("id",))).column("id").to_pylist())
 
 
 @pytest.fixture(params=["memory", "duckdb", "sqlite"])
@@ -99,7 +100,7 @@ def test_a_blocking_operation_asks_between_what_is_one_and_the_rest(store: Any) 
 
     def ask() -> str:
         if store.abilities.transactions:
-            other = threading.Thread(target=lambda: store.put(put("other")))  # no transaction holds it up
+            other = threading.Thread(target=lambda: store.execute(put("other")))  # no transaction holds it up
             other.start()
             other.join(20)
             assert not other.is_alive()

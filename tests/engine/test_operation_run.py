@@ -18,13 +18,14 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import pytest
 
+from colonnade.engine import execution
 from colonnade.engine import operation as operations
-from colonnade.engine import store as engine_store
 from colonnade.engine.abilities import Abilities
+from colonnade.engine.execution import run, run_async, stream
 from colonnade.engine.operation import Async, C, Clock, Domain, Guard, Sync, atomic, clear_all, new_id, operation
 from colonnade.engine.plan import TRUE, Delete, Is, OneOf, Patch, Put, Scan, Steps, Summarize, change, count, rows
 from colonnade.engine.running import Query
-from colonnade.engine.store import AsyncStore, Store, run, run_async, stream
+from colonnade.engine.store import AsyncStore, Store
 from colonnade.engine.stores.duckdb import DuckDBStore
 from colonnade.engine.stores.memory import MemoryStore
 from colonnade.engine.stores.sqlite import SQLiteStore
@@ -51,7 +52,7 @@ def put(*records: dict[str, Any]) -> Put:
 
 
 def titles(store: Store) -> dict[str, str]:
-    return {row["id"]: row["title"] for row in decode(THREADS, store.scan(Scan(THREADS)))}
+    return {row["id"]: row["title"] for row in decode(THREADS, store.execute(Scan(THREADS)))}
 
 
 class Titles(Domain[C]):
@@ -168,8 +169,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Patience for some four tries, on a clock that no busy machine can hurry."""
     looks = count_from(0.0, 0.005)
-    monkeypatch.setattr(engine_store, "PATIENCE", 0.02)
-    monkeypatch.setattr(engine_store, "time", SimpleNamespace(monotonic=lambda: next(looks), sleep=time.sleep))
+    monkeypatch.setattr(execution, "PATIENCE", 0.02)
+    monkeypatch.setattr(execution, "time", SimpleNamespace(monotonic=lambda: next(looks), sleep=time.sleep))
 
 
 def test_an_operation_blocks_on_a_sync_store(store: Store) -> None:
@@ -231,7 +232,7 @@ class Stopped(BaseException):
 
 @pytest.mark.parametrize("error", [ValueError, Stopped])
 def test_an_exception_inside_an_operation_undoes_it(store: Store, error: type[BaseException]) -> None:
-    store.put(put(thread("kept", "as it was")))
+    store.execute(put(thread("kept", "as it was")))
     domain = Titles[Sync](Blocking(store), Clock())
     with pytest.raises(error, match="on purpose"):
         domain.write_and_fail(id="new", error=error)
@@ -430,7 +431,7 @@ def test_a_transaction_holds_for_its_own_store_and_others_keep_theirs(tmp_path: 
     with pytest.raises(ValueError, match="too late"):
         run(steps, lambda table: keeper if table.domain == "memory" else other, keeper, atomic=True)
     assert titles(keeper) == {}
-    assert other.scan(Scan(WORKFLOWS)).num_rows == 1
+    assert other.execute(Scan(WORKFLOWS)).num_rows == 1
     keeper.close()
 
 
@@ -449,7 +450,7 @@ def test_sync_and_async_stores_serve_one_async_operation() -> None:
 
 
 def test_a_stream_gives_the_rows_of_a_scan(store: Store) -> None:
-    store.put(put(*(thread(f"{n:03}") for n in range(100))))
+    store.execute(put(*(thread(f"{n:03}") for n in range(100))))
     batches = list(stream(Scan(THREADS, order=(), limit=30), lambda table: store))
     assert all(isinstance(batch, pa.RecordBatch) for batch in batches)
     assert [id for batch in batches for id in batch.column("id").to_pylist()] == [f"{n:03}" for n in range(30)]
@@ -457,7 +458,7 @@ def test_a_stream_gives_the_rows_of_a_scan(store: Store) -> None:
 
 @pytest.mark.usefixtures("impatient")
 def test_pauses_grow_and_end() -> None:
-    pauses = list(engine_store.pauses())
+    pauses = list(execution.pauses())
     assert pauses[-1] is None
     assert all(pause is not None and 0 <= pause <= 0.25 for pause in pauses[:-1])
 
@@ -522,7 +523,7 @@ def test_a_guard_does_not_take_a_reading_for_a_table() -> None:
 @pytest.mark.usefixtures("impatient")
 def test_a_row_may_be_read_twice_before_it_is_written() -> None:
     store = MemoryStore()
-    store.put(put(thread("a", "0"), thread("b", "0")))
+    store.execute(put(thread("a", "0"), thread("b", "0")))
 
     def steps() -> Steps[int]:
         yield from rows(Scan(THREADS, Is("id", "=", "a")))

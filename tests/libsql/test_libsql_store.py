@@ -25,7 +25,9 @@ from colonnade.errors import InvalidAddress, InvalidInput, MissingExtra, SchemaT
 from colonnade.schemas import MESSAGES, RESOURCES, SCORES, SPANS, STORED
 from colonnade.schemas.records import encode
 from colonnade.testing.machine import clear
-from tests.servers.sqld import Server, free_port, served
+from tests.at_once import together
+from tests.servers.process import free_port
+from tests.servers.sqld import Server, served
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 WRITERS = 8
@@ -283,17 +285,6 @@ def test_several_that_open_a_new_database_make_it_once(tmp_path: Path) -> None:
 # Many at once.
 
 
-def together(work: Any) -> None:
-    start = threading.Barrier(WRITERS)
-
-    def begin(writer: int) -> None:
-        start.wait()
-        work(writer)
-
-    with ThreadPoolExecutor(WRITERS) as threads:
-        list(threads.map(begin, range(WRITERS)))
-
-
 @pytest.mark.parametrize("where", ["file:{folder}/storage.db", "libsql:///:memory:", "sqld"])
 def test_eight_writers_on_one_thread_and_one_run_lose_nothing(where: str, tmp_path: Path, sqld: Server) -> None:
     address = sqld.address() if where == "sqld" else where.format(folder=tmp_path)
@@ -308,7 +299,7 @@ def test_eight_writers_on_one_thread_and_one_run_lose_nothing(where: str, tmp_pa
                     workflow_name="w", run_id="r", step_id=name, result={"status": "success"}, request_context={}
                 )
 
-        together(work)
+        together(work, WRITERS)
         names = {f"{writer}-{turn}" for writer in range(WRITERS) for turn in range(3)}
         thread = store.memory.get_thread_by_id(thread_id="t")
         assert thread is not None and set(thread["metadata"]) == names

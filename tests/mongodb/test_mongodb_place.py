@@ -151,7 +151,10 @@ def test_collections_indexes_and_validators_are_made(mongodb: Server) -> None:
     assert indexes["mastra_messages_id_key"]["unique"]
     newest = [("thread_id", 1), ("createdAt", -1), ("createdAtMicros", -1), ("id", 1)]
     assert indexes["mastra_messages_thread_id_createdat_idx"]["key"] == newest
-    assert there["mastra_ai_spans"].index_information()["mastra_ai_spans_traceid_spanid_key"]["unique"]
+    indexes = there["mastra_ai_spans"].index_information()
+    assert indexes["mastra_ai_spans_traceid_spanid_key"]["unique"]
+    by_time = [("startedAt", -1), ("startedAtMicros", -1), ("traceId", 1), ("spanId", 1)]
+    assert indexes["mastra_ai_spans_startedat_idx"]["key"] == by_time, "for pages of all spans"
     with pytest.raises(WriteError):
         there["mastra_threads"].insert_one({"id": "t", "title": 5})
 

@@ -75,9 +75,9 @@ def test_of_guarded_puts_that_expect_the_same_exactly_one_wins(postgres: Server)
 
             def put(place: int, read: Any = read) -> bool:
                 try:
-                    stores[place].put(Put(RESOURCES, read, expect=read))  # not through the storage, which tries again
+                    stores[place].execute(Put(RESOURCES, read, expect=read))  # not by the storage, which tries again
                     changed = {"workingMemory": f"by {place}"}
-                    return stores[place].patch(Patch(RESOURCES, Is("workingMemory", "=", "first"), changed)) == 1
+                    return bool(stores[place].execute(Patch(RESOURCES, Is("workingMemory", "=", "first"), changed)))
                 except Conflict:
                     return False
 
@@ -115,7 +115,7 @@ def test_a_transaction_that_fails_leaves_nothing_behind(postgres: Server) -> Non
         def rename() -> None:
             with store.transaction() as session:
                 assert session.execute(Patch(THREADS, Is("id", "=", "t"), {"title": "New"})) == 1
-                assert session.scan(Scan(THREADS)).column("title").to_pylist() == ["New"], "it sees its own writes"
+                assert session.execute(Scan(THREADS)).column("title").to_pylist() == ["New"], "it sees its own writes"
                 assert storage.execute(Scan(THREADS)).column("title").to_pylist() == ["T"], "nobody else does"
                 raise ZeroDivisionError
 
@@ -130,22 +130,22 @@ def test_what_is_deleted_while_it_is_changed_does_not_come_back(postgres: Server
     with colonnade.open(default=store) as storage, ThreadPoolExecutor(1) as threads:
         storage.memory.save_thread(thread={"id": "t", "resourceId": "r", "title": "T"})
         with store.transaction() as session:
-            read = session.scan(Scan(THREADS, thread))
+            read = session.execute(Scan(THREADS, thread))
             deletion = threads.submit(
                 storage.execute, Delete(THREADS, thread)
             )  # it waits for what was read to be written
             time.sleep(0.1)
-            session.put(Put(THREADS, read))
+            session.execute(Put(THREADS, read))
             assert not deletion.done()
         assert deletion.result() == 1
         assert not storage.execute(Scan(THREADS)).num_rows
 
         storage.memory.save_thread(thread={"id": "t", "resourceId": "r", "title": "T"})
         with store.transaction() as session:
-            session.scan(Scan(RESOURCES))  # from here on it sees one picture, in which the thread is
+            session.execute(Scan(RESOURCES))  # from here on it sees one picture, in which the thread is
             storage.execute(Delete(THREADS, thread))
             with pytest.raises(Conflict):
-                session.scan(Scan(THREADS, thread))
+                session.execute(Scan(THREADS, thread))
         assert not storage.execute(Scan(THREADS)).num_rows
 
 

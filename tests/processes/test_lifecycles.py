@@ -22,7 +22,7 @@ WHEN = "2026-01-01T00:00:00Z"
 SHORT: Constants = {
     "colonnade.engine.stores.embedded.locks": {"PATIENCE": 1.0},
     "colonnade.engine.stores.sqlite": {"_BUSY": 1000},
-    "colonnade.engine.store": {"PATIENCE": 1.0},
+    "colonnade.engine.execution": {"PATIENCE": 1.0},
 }
 """Less patience with a process that stands still than the engine has."""
 Opened = Callable[..., list[Elsewhere]]

@@ -4,8 +4,6 @@ import gc
 import os
 import sys
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import pytest
 
 import colonnade
 from colonnade.errors import StoreClosed
+from tests.at_once import together
 
 THREADS = 16
 ROUNDS = 6
@@ -23,18 +22,6 @@ def family(trace: str) -> list[dict[str, Any]]:
     """Three spans of one trace, two below the first."""
     one = {"traceId": trace, "name": "n", "startedAt": WHEN, "endedAt": WHEN}
     return [{**one, "spanId": "0"}, *({**one, "spanId": f"{n}", "parentSpanId": "0"} for n in (1, 2))]
-
-
-def together(work: Callable[[int], Any], threads: int = THREADS) -> list[Any]:
-    """Run work in many threads, begun at once."""
-    start = threading.Barrier(threads)
-
-    def begin(number: int) -> Any:
-        start.wait()
-        return work(number)
-
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(begin, range(threads)))
 
 
 @pytest.mark.usefixtures("seal_often")
@@ -59,7 +46,7 @@ def test_threads_write_read_and_seal(tmp_path: Path) -> None:
                 if turn == number % ROUNDS:
                     store.optimize()
 
-        together(work)
+        together(work, THREADS)
         assert store.observability.list_traces()["pagination"]["total"] == THREADS * ROUNDS
         thread = store.memory.get_thread_by_id(thread_id="t")
         assert thread is not None

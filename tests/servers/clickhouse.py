@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
 import sys
-import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -17,54 +11,26 @@ from typing import Any
 from urllib.parse import quote
 
 from tests.servers.clickhouse_node import PASSWORD, USER
+from tests.servers.process import Process, free_ports
 
 _NODE = Path(__file__).parent / "clickhouse_node.py"
-_PATIENCE = 60.0
-"""Seconds in which a server has to come up; it takes two or three."""
 
 
-class Server:
-    """One server: it can be killed, and started again over the same data."""
+class Server(Process):
+    """One server."""
 
     def __init__(self, folder: Path, ports: Sequence[int], shards: Sequence[int] = ()) -> None:
-        self.folder = folder
+        super().__init__(folder)
         self.http, self.tcp = ports
         self._shards = shards
-        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it, without waiting for it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, str(_NODE), str(self.folder), *map(str, (self.http, self.tcp, *self._shards))]
-        with (self.folder / "output.log").open("ab") as output:
-            self._process = subprocess.Popen(command, stdout=output, stderr=output)
+        self.run([sys.executable, _NODE, self.folder, *map(str, (self.http, self.tcp, *self._shards))])
 
     def wait(self) -> None:
         """Wait until it answers."""
-        until = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{self.http}/ping", timeout=5):
-                    return
-            except (urllib.error.URLError, OSError):
-                said = (self.folder / "output.log").read_text(errors="replace")
-                assert self._process is not None
-                assert self._process.poll() is None, f"the server ended:\n{said}"
-                assert time.monotonic() < until, f"the server does not answer:\n{said}"
-                time.sleep(0.05)
-
-    @property
-    def pid(self) -> int:
-        """Its process, while it runs."""
-        assert self._process is not None
-        return self._process.pid
-
-    def kill(self) -> None:
-        """Kill it without warning."""
-        if self._process is not None:
-            os.kill(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            self._process = None
+        self.until(lambda: urllib.request.urlopen(f"http://127.0.0.1:{self.http}/ping", timeout=5).close())
 
     def counted(self, sql: str, parameters: Mapping[str, object], **settings: object) -> int:
         """How many rows it reads to answer a query."""
@@ -103,7 +69,7 @@ def address_of(servers: Sequence[Server], database: str, options: str = "") -> s
 @contextmanager
 def served(folder: Path, nodes: int = 1) -> Iterator[list[Server]]:
     """Some servers, running; of several, each is a shard of the cluster ``tested``."""
-    ports = _free_ports(2 * nodes)
+    ports = free_ports(2 * nodes)
     shards = ports[1::2] if nodes > 1 else []
     servers = [Server(folder / f"node{place}", ports[2 * place : 2 * place + 2], shards) for place in range(nodes)]
     with ExitStack() as ends:
@@ -113,11 +79,3 @@ def served(folder: Path, nodes: int = 1) -> Iterator[list[Server]]:
         for server in servers:
             server.wait()
         yield servers
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]

@@ -6,11 +6,7 @@ Where ``MONGODB_URI`` is set, all tests run on that server instead, in databases
 from __future__ import annotations
 
 import os
-import signal
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,8 +14,9 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
+from tests.servers.process import Process, free_port, listens
+
 REAL = os.environ.get("MONGODB_URI")
-_PATIENCE = 60.0
 _SERVED = """
 import sys, threading
 from secantus import SecantusDBServer
@@ -29,14 +26,13 @@ with SecantusDBServer(storage_path=sys.argv[1], port=int(sys.argv[2]), require_a
 """
 
 
-class Server:
-    """One server: it can be killed, and started again over the same data."""
+class Server(Process):
+    """One server."""
 
     def __init__(self, folder: Path, uri: str | None = None) -> None:
-        self.folder = folder
-        self.port = 0 if uri else _free_port()
+        super().__init__(folder)
+        self.port = 0 if uri else free_port()
         self.uri = uri or f"mongodb://127.0.0.1:{self.port}/"
-        self._process: subprocess.Popen[bytes] | None = None
         self._client: Any = None
         self._prefix = f"colonnade_{uuid4().hex[:8]}_" if uri else ""
         self._names: set[str] = set()
@@ -46,28 +42,8 @@ class Server:
 
         With ``sync`` it writes its journal before it acknowledges, as MongoDB does: by itself it does not.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-c", _SERVED, str(self.folder / "data"), str(self.port), *arguments]
-        with (self.folder / "output.log").open("ab") as output:
-            self._process = subprocess.Popen(command, stdout=output, stderr=output)
-        until = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
-            except OSError:
-                said = (self.folder / "output.log").read_text(errors="replace")
-                assert self._process.poll() is None, f"the server ended:\n{said}"
-                assert time.monotonic() < until, f"the server does not answer:\n{said}"
-                time.sleep(0.05)
-            else:
-                return
-
-    def kill(self) -> None:
-        """Kill it without warning."""
-        if self._process is not None:
-            os.kill(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            self._process = None
+        self.run([sys.executable, "-c", _SERVED, self.folder / "data", str(self.port), *arguments])
+        self.until(lambda: listens(self.port))
 
     def name(self, database: str) -> str:
         """What one of its databases is called: on a server that is not ours, as nothing else there."""
@@ -121,9 +97,3 @@ def served(folder: Path) -> Iterator[Server]:
     finally:
         server.close()
         server.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

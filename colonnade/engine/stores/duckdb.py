@@ -8,10 +8,10 @@ in between.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 from weakref import WeakValueDictionary
 
 import duckdb
@@ -20,7 +20,7 @@ import pyarrow as pa
 from colonnade.engine import fold, neighbours
 from colonnade.engine.abilities import Abilities, patched
 from colonnade.engine.dialect import DUCKDB
-from colonnade.engine.plan import Delete, Nearest, Patch, Put, Scan, Summarize
+from colonnade.engine.plan import Delete, Nearest, Patch, Plan, Put, Scan, Summarize
 from colonnade.engine.relational import Renderer, Statement
 from colonnade.engine.running import Engine, Query
 from colonnade.engine.statements import Statements
@@ -180,48 +180,33 @@ class DuckDBStore(Store):
             session = self._local.session = Session(self._root.cursor(), self.label)
         return session
 
-    def _write(self, change: Callable[[Session], R]) -> R:
-        if self.read_only:
-            raise StoreReadOnly(f"{self.label} was opened for reading only")
-        with self._writing:
-            return change(self._session())
-
-    def scan(self, plan: Scan) -> pa.Table:
-        """Rows as of now."""
-        return self._session().scan(plan)
+    def execute(self, plan: Plan) -> Any:
+        """Run one plan, as of now; what it writes is committed."""
+        match plan:
+            case Put() | Patch():
+                with self.transaction() as session:
+                    return session.execute(plan)
+            case Delete():
+                with self._turn():
+                    return self._session().execute(plan)
+        return self._session().execute(plan)
 
     def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
         """Rows as of now, as a stream."""
         return self._session().batches(plan)
 
-    def summarize(self, plan: Summarize) -> pa.Table:
-        """Groups as of now."""
-        return self._session().summarize(plan)
-
-    def nearest(self, plan: Nearest) -> pa.Table:
-        """Neighbours as of now."""
-        return self._session().nearest(plan)
-
-    def put(self, plan: Put) -> int:
-        """Upsert, committed."""
-        with self.transaction() as session:
-            return session.put(plan)
-
-    def patch(self, plan: Patch) -> int:
-        """Update, committed."""
-        with self.transaction() as session:
-            return session.patch(plan)
-
-    def delete(self, plan: Delete) -> int:
-        """Delete, committed."""
-        return self._write(lambda session: session.delete(plan))
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """The turn of one who writes."""
+        if self.read_only:
+            raise StoreReadOnly(f"{self.label} was opened for reading only")
+        with self._writing:
+            yield
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """A session whose plans are committed as one, or not at all."""
-        if self.read_only:
-            raise StoreReadOnly(f"{self.label} was opened for reading only")
-        with self._writing:
+        with self._turn():
             cursor = self._session().cursor.cursor()
             try:
                 with translated(self.label):

@@ -26,7 +26,7 @@ import pyarrow as pa
 from colonnade.engine.abilities import Abilities
 from colonnade.engine.dialect import SQLITE
 from colonnade.engine.forking import survives_forks
-from colonnade.engine.plan import Delete, Patch, Put, Scan, Summarize
+from colonnade.engine.plan import Plan, Put, Scan
 from colonnade.engine.relational import ddl
 from colonnade.engine.store import Store
 from colonnade.engine.stores.sqlite_session import ABILITIES, Session, translated, translation
@@ -262,10 +262,10 @@ class SQLiteStore(Store):
                 finally:
                     connection.turn.release()
 
-    def scan(self, plan: Scan) -> pa.Table:
-        """Rows as of now."""
-        with self._session() as session:
-            return session.scan(plan)
+    def execute(self, plan: Plan) -> Any:
+        """Run one plan, as of now; what it writes is committed."""
+        with self.transaction() if isinstance(plan, Put) else self._session() as session:
+            return session.execute(plan)
 
     def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
         """Rows as of now, as a stream."""
@@ -276,26 +276,6 @@ class SQLiteStore(Store):
             yield batch
             with self._session():
                 batch = next(batches, None)
-
-    def summarize(self, plan: Summarize) -> pa.Table:
-        """Groups as of now."""
-        with self._session() as session:
-            return session.summarize(plan)
-
-    def put(self, plan: Put) -> int:
-        """Upsert, committed."""
-        with self.transaction() as session:
-            return session.put(plan)
-
-    def patch(self, plan: Patch) -> int:
-        """Update, committed."""
-        with self._session() as session:
-            return session.patch(plan)
-
-    def delete(self, plan: Delete) -> int:
-        """Delete, committed."""
-        with self._session() as session:
-            return session.delete(plan)
 
     def transaction(self) -> _Transaction:
         """A session whose plans are committed as one; it has the file's write lock from its beginning."""

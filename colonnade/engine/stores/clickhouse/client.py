@@ -5,22 +5,21 @@ from __future__ import annotations
 import asyncio
 import io
 import random
-import re
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import pyarrow as pa
 
-from colonnade.engine import store as engine_store
-from colonnade.engine.certificates import mistrusted, trusted
+from colonnade.engine import execution
+from colonnade.engine.certificates import trusted
+from colonnade.engine.driving import drive, drive_async
 from colonnade.engine.forking import survives_forks
 from colonnade.engine.stores.clickhouse.address import Place
-from colonnade.engine.stores.clickhouse.sql import CHANGED
+from colonnade.engine.stores.clickhouse.refusals import driver, translated
 from colonnade.engine.stores.clickhouse.steps import INCOMING, Request, Steps
-from colonnade.errors import Conflict, MissingExtra, StoreClosed, StoreError, StoreReadOnly
+from colonnade.errors import Conflict, StoreClosed, StoreReadOnly
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.asyncclient import AsyncClient
@@ -52,12 +51,8 @@ _RUNNING: Final = 216
 """The server's code for a query with the id of a running one."""
 _LEAST, _MOST = 0.001, 0.05
 """Seconds between tries to take a turn."""
-
-
 _LONG: Final = 100_000
 """Letters of all values of a command from which on they are in its body."""
-_SAID: Final = 500
-"""Characters of what the server says that are handed on: it repeats whole statements."""
 
 
 class Turn:
@@ -65,7 +60,7 @@ class Turn:
 
     def __init__(self, request: Request) -> None:
         self._request = request
-        self._until = time.monotonic() + max(engine_store.PATIENCE, 1.0)
+        self._until = time.monotonic() + max(execution.PATIENCE, 1.0)
         self._pause = _LEAST
 
     def pause(self, error: Exception) -> float:
@@ -86,7 +81,7 @@ class BlockingClient:
         self._clients: dict[int, Client] = {}
         self._connecting = threading.Lock()
         self._closed = False
-        _driver()
+        driver()
         _check_certificates(place)
         survives_forks(self)
 
@@ -106,49 +101,28 @@ class BlockingClient:
             raise StoreClosed(f"{self._place.label} is closed; open it again with colonnade.open()")
         with self._connecting:
             if node not in self._clients:
-                self._clients[node] = _driver().get_client(
+                self._clients[node] = driver().get_client(
                     **_options(self._place, node), dedicated_pool=True, autogenerate_session_id=False
                 )
             return self._clients[node]
 
     def run(self, steps: Steps[R]) -> R:
         """Run the requests of some steps; what they return."""
-        answer: Any = None
-        refused: StoreReadOnly | None = None
-        while True:
-            try:
-                request = steps.send(answer) if refused is None else steps.throw(refused)
-            except StopIteration as stop:
-                result: R = stop.value
-                return result
-            answer = refused = None
-            try:
-                answer = self._execute(request)
-            except StoreReadOnly as error:
-                refused = error  # some steps can do without
+        return drive(steps, self._answer, StoreReadOnly)  # some steps can do without
 
-    def _execute(self, request: Request) -> Any:
+    def _answer(self, request: Request) -> Any:
         turn = Turn(request)
-        with _translated(self._place):
+        with translated(self._place):
             while True:
                 try:
-                    client = self._client(request.node)
-                    if request.rows:
-                        return client.query_arrow(
-                            request.sql, dict(request.values), _settings(request, self._place), True
-                        )
-                    done = client.command(
-                        request.sql,
-                        **_carried(request),
-                        settings=_settings(request, self._place),
-                    )
-                    return _written(done)
-                except _driver().driver.exceptions.Error as error:
+                    done = _called(self._client(request.node), request, self._place)
+                    return done if request.rows else _written(done)
+                except driver().driver.exceptions.Error as error:
                     time.sleep(turn.pause(error))
 
     def stream(self, request: Request) -> Iterator[pa.RecordBatch]:
         """Rows as they come."""
-        with _translated(self._place):
+        with translated(self._place):
             found = self._client(request.node).query_arrow_stream(
                 request.sql, dict(request.values), _settings(request, self._place), True
             )
@@ -170,7 +144,7 @@ class AwaitedClient:
         self._clients: dict[int, AsyncClient] = {}
         self._connecting: asyncio.Lock | None = None
         self._closed = False
-        _driver()
+        driver()
         _check_certificates(place)
 
     async def _client(self, node: int) -> AsyncClient:
@@ -180,42 +154,21 @@ class AwaitedClient:
             self._connecting = asyncio.Lock()
         async with self._connecting:
             if node not in self._clients:
-                self._clients[node] = await _driver().get_async_client(**_options(self._place, node))
+                self._clients[node] = await driver().get_async_client(**_options(self._place, node))
             return self._clients[node]
 
     async def run(self, steps: Steps[R]) -> R:
         """Run the requests of some steps; what they return."""
-        answer: Any = None
-        refused: StoreReadOnly | None = None
-        while True:
-            try:
-                request = steps.send(answer) if refused is None else steps.throw(refused)
-            except StopIteration as stop:
-                result: R = stop.value
-                return result
-            answer = refused = None
-            try:
-                answer = await self._execute(request)
-            except StoreReadOnly as error:
-                refused = error  # some steps can do without
+        return await drive_async(steps, self._answer, StoreReadOnly)
 
-    async def _execute(self, request: Request) -> Any:
+    async def _answer(self, request: Request) -> Any:
         turn = Turn(request)
-        with _translated(self._place):
+        with translated(self._place):
             while True:
                 try:
-                    client = await self._client(request.node)
-                    if request.rows:
-                        return await client.query_arrow(
-                            request.sql, dict(request.values), _settings(request, self._place), True
-                        )
-                    done = await client.command(
-                        request.sql,
-                        **_carried(request),
-                        settings=_settings(request, self._place),
-                    )
-                    return _written(done)
-                except _driver().driver.exceptions.Error as error:
+                    done = await _called(await self._client(request.node), request, self._place)
+                    return done if request.rows else _written(done)
+                except driver().driver.exceptions.Error as error:
                     await asyncio.sleep(turn.pause(error))
 
     async def close(self) -> None:
@@ -223,15 +176,6 @@ class AwaitedClient:
         self._closed = True
         while self._clients:
             await self._clients.popitem()[1].close()
-
-
-def _driver() -> Any:
-    try:
-        import clickhouse_connect
-        import clickhouse_connect.driver.exceptions
-    except ImportError:
-        raise MissingExtra("a ClickHouse store", "clickhouse") from None
-    return clickhouse_connect
 
 
 def _check_certificates(place: Place) -> None:
@@ -249,6 +193,14 @@ def _options(place: Place, node: int) -> dict[str, Any]:
     if place.secure:
         options |= {"verify": place.verify} | ({"ca_cert": place.ca} if place.ca else {})
     return options
+
+
+def _called(client: Any, request: Request, place: Place) -> Any:
+    """What a client answers; of an async one, what is to be awaited."""
+    settings = _settings(request, place)
+    if request.rows:
+        return client.query_arrow(request.sql, dict(request.values), settings, True)
+    return client.command(request.sql, **_carried(request), settings=settings)
 
 
 def _settings(request: Request, place: Place) -> dict[str, Any]:
@@ -303,46 +255,3 @@ def _external(request: Request) -> ExternalData | None:
 
 def _written(done: Any) -> int:
     return int(done.summary.get("written_rows", 0)) if hasattr(done, "summary") else 0
-
-
-@contextmanager
-def _translated(place: Place) -> Iterator[None]:
-    """The errors of server, driver and network as ours, with what to do."""
-    try:
-        yield
-    except _driver().driver.exceptions.Error as error:
-        raise _ours(place, getattr(error, "code", None), _brief(str(error))) from error
-    except OSError as error:  # of the network, below the driver
-        raise _ours(place, None, f"{type(error).__name__}: {error}") from error
-
-
-def _brief(said: str) -> str:
-    """What the server said, without what the driver says around it."""
-    said = re.sub(r" with url: \S+", "", said.partition("server response: ")[2] or said)  # values are in that, too
-    return re.sub(r"\s*\((version|for url) [^()]*(\([^()]*\))?[^()]*\)", "", " ".join(said.split()))[:_SAID]
-
-
-def _ours(place: Place, code: int | None, said: str) -> Exception:
-    label = place.label
-    match code:
-        case 395 if CHANGED in said:
-            return Conflict(f"{label}: {CHANGED.removeprefix('colonnade: ')}")
-        case 516 | 192 | 193 | 194:
-            return StoreError(f"{label} refuses the user {place.user!r}: is the password right? ({code})")
-        case 164 | 497:
-            return StoreReadOnly(f"{label}: the user {place.user!r} may not do this: {said}")
-        case 81:
-            return StoreError(f"{label}: there is no such database; open it with init, which makes it")
-        case 60:
-            return StoreError(f"{label}: its tables are not there; open it with init, which makes them: {said}")
-        case 279 | 210 | 209 if place.cluster:
-            return StoreError(
-                f"{label}: a shard of cluster {place.cluster!r} cannot be reached, and without it any answer would be "
-                f"a part of the answer. Start it again, then try again: {said}"
-            )
-        case 241:
-            return StoreError(f"{label}: the server has not enough memory for this: {said}")
-        case None:
-            told = mistrusted(said, "ca")
-            return StoreError(f"{label} cannot be reached{f': {told}' if told else f', or broke off: {said}'}")
-    return StoreError(f"{label}: {said}")

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 import pyarrow as pa
 
 from colonnade.engine.abilities import Abilities
-from colonnade.engine.plan import Delete, Nearest, Patch, Plan, Put, Scan, Search, Summarize
+from colonnade.engine.plan import Plan, Scan
 from colonnade.engine.store import AsyncStore, Store, named
 from colonnade.engine.stores.clickhouse import setup
 from colonnade.engine.stores.clickhouse.address import Place, place_of
@@ -60,45 +60,14 @@ class ClickHouseStore(Store):
         """Make the database and its tables where they are missing."""
         self._client.run(setup.steps(self.place))
 
-    def _run(self, plan: Plan) -> Any:
+    def execute(self, plan: Plan) -> Any:
+        """Run one plan. Rows are of their newest copies; a write adds copies, or tombstones, as one."""
         return self._client.run(steps_of(plan, sharded=self.place.cluster is not None))
-
-    def scan(self, plan: Scan) -> pa.Table:
-        """``SELECT`` of the newest copies."""
-        found: pa.Table = self._run(plan)
-        return found
 
     def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
         """``SELECT`` as a stream."""
         for batch in self._client.stream(query_of(plan)):
             yield from pa.Table.from_batches([batch]).cast(plan.schema).to_batches()
-
-    def summarize(self, plan: Summarize) -> pa.Table:
-        """``SELECT`` with ``GROUP BY``."""
-        found: pa.Table = self._run(plan)
-        return found
-
-    def search(self, plan: Search) -> pa.Table:
-        """``SELECT`` of rows whose words are in the index."""
-        found: pa.Table = self._run(plan)
-        return found
-
-    def nearest(self, plan: Nearest) -> pa.Table:
-        """``SELECT`` in the order of the cosine, of every vector: exact."""
-        found: pa.Table = self._run(plan)
-        return found
-
-    def put(self, plan: Put) -> int:
-        """``INSERT`` of rows merged with the stored ones, by the server, as one."""
-        return int(self._run(plan))
-
-    def patch(self, plan: Patch) -> int:
-        """``INSERT`` of changed copies."""
-        return int(self._run(plan))
-
-    def delete(self, plan: Delete) -> int:
-        """``INSERT`` of tombstones."""
-        return int(self._run(plan))
 
     def optimize(self) -> str:
         """Merge each table into one part; old copies and tombstones go."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from colonnade.engine.execution import run
 from colonnade.engine.plan import TRUE, And, Delete, Is, Plan, Put, Scan, Steps
-from colonnade.engine.store import Store, run
+from colonnade.engine.store import Store
 from colonnade.engine.stores.lance.tables import Datasets
 from colonnade.engine.stores.lance.turns import Turns
 from colonnade.errors import InvalidInput, NotFound

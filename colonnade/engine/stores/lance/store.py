@@ -15,8 +15,9 @@ import lance
 import pyarrow as pa
 
 from colonnade.engine.abilities import Abilities
+from colonnade.engine.execution import pauses
 from colonnade.engine.plan import Delete, Measure, Nearest, Put, Scan, Search, Summarize
-from colonnade.engine.store import Store, pauses
+from colonnade.engine.store import Store
 from colonnade.engine.stores.duckdb_summary import FUNCTIONS, summarize
 from colonnade.engine.stores.lance import vectors, words
 from colonnade.engine.stores.lance.commits import delete_keys, put

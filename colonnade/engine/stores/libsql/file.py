@@ -15,7 +15,7 @@ from uuid import uuid4
 import pyarrow as pa
 
 from colonnade.engine.abilities import Abilities
-from colonnade.engine.plan import Delete, Patch, Plan, Put, Scan, Summarize
+from colonnade.engine.plan import Plan, Scan
 from colonnade.engine.relational import Statement
 from colonnade.engine.sqlite_served import setup
 from colonnade.engine.sqlite_served.batches import Batch, Result, Steps, at_once
@@ -64,28 +64,6 @@ class FileSession(Store):
         """Run one plan."""
         return self.steps(_SPELLED.steps_of(plan))
 
-    def scan(self, plan: Scan) -> pa.Table:
-        """``SELECT``."""
-        found: pa.Table = self.execute(plan)
-        return found
-
-    def summarize(self, plan: Summarize) -> pa.Table:
-        """``SELECT`` with ``GROUP BY``."""
-        found: pa.Table = self.execute(plan)
-        return found
-
-    def put(self, plan: Put) -> int:
-        """``INSERT ... ON CONFLICT``."""
-        return int(self.execute(plan))
-
-    def patch(self, plan: Patch) -> int:
-        """``UPDATE``."""
-        return int(self.execute(plan))
-
-    def delete(self, plan: Delete) -> int:
-        """``DELETE``."""
-        return int(self.execute(plan))
-
 
 class LibSQLFile(SQLiteStore):
     """A file, for any number of threads and processes, or memory, for any number of threads."""
@@ -117,7 +95,7 @@ class LibSQLFile(SQLiteStore):
     def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
         """The rows of a scan; page by page where any order will do."""
         if plan.complete_order:
-            yield from self.scan(plan).to_batches()
+            yield from self.execute(plan).to_batches()
             return
         place: Place | None = Place(STREAMED)
         while place is not None:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from colonnade.engine.driving import drive, drive_async
 from colonnade.engine.forking import survives_forks
 from colonnade.engine.stores.mongodb.address import Place
 from colonnade.engine.stores.mongodb.refusals import driver, opened, translated
@@ -54,21 +55,13 @@ class BlockingClient:
 
     def run(self, steps: Steps[R], session: Any = None) -> R:
         """Run the requests of some steps; what they return. Errors come to them first, in our words."""
-        answer: Any = None
-        refused: ColonnadeError | None = None
-        while True:
-            try:
-                request = steps.send(answer) if refused is None else steps.throw(refused)
-            except StopIteration as stop:
-                result: R = stop.value
-                return result
-            answer = refused = None
-            try:
-                with translated(self.place, inside=session is not None):
-                    found = _called(self.client, self.place, request, session)
-                    answer = found.to_list() if request.rows else found
-            except ColonnadeError as error:
-                refused = error
+
+        def answer(request: Request) -> Any:
+            with translated(self.place, inside=session is not None):
+                found = _called(self.client, self.place, request, session)
+                return found.to_list() if request.rows else found
+
+        return drive(steps, answer, ColonnadeError)
 
     def stream(self, request: Request) -> Iterator[list[Any]]:
         """Documents as they come."""
@@ -115,23 +108,15 @@ class AwaitedClient:
 
     async def run(self, steps: Steps[R], session: Any = None) -> R:
         """Run the requests of some steps; what they return. Errors come to them first, in our words."""
-        answer: Any = None
-        refused: ColonnadeError | None = None
-        while True:
-            try:
-                request = steps.send(answer) if refused is None else steps.throw(refused)
-            except StopIteration as stop:
-                result: R = stop.value
-                return result
-            answer = refused = None
-            try:
-                with translated(self.place, inside=session is not None):
-                    found = _called(self.client, self.place, request, session)
-                    if isawaitable(found):
-                        found = await found
-                    answer = await found.to_list() if request.rows else found
-            except ColonnadeError as error:
-                refused = error
+
+        async def answer(request: Request) -> Any:
+            with translated(self.place, inside=session is not None):
+                found = _called(self.client, self.place, request, session)
+                if isawaitable(found):
+                    found = await found
+                return await found.to_list() if request.rows else found
+
+        return await drive_async(steps, answer, ColonnadeError)
 
     async def stream(self, request: Request) -> AsyncIterator[list[Any]]:
         """Documents as they come."""

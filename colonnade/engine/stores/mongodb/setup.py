@@ -13,6 +13,7 @@ from colonnade.engine.stores.mongodb.documents import Document, fields_of
 from colonnade.engine.stores.mongodb.requests import Request, Steps, name_of
 from colonnade.errors import Conflict, SchemaTooNew, StoreError
 from colonnade.schemas import STORED, VERSION
+from colonnade.schemas.lookups import lookups
 from colonnade.schemas.table import Table
 
 MARK: Final = "colonnade"
@@ -112,7 +113,7 @@ def indexes(table: Table, *, sparse: bool = False) -> list[Any]:
     options: Document = {"sparse": True} if sparse else {}
     key = [(name, ASCENDING) for name in table.key]
     made = [IndexModel(key, name=_name(table, table.key, "key"), unique=True, **options)]
-    for index in table.facts.indexes:
+    for index in lookups(table):
         newest = [(field, DESCENDING) for field in fields_of(table.columns[index.newest])]
         terms = [(name, ASCENDING) for name in index.columns] + newest
         terms += [(name, ASCENDING) for name in table.key if name not in index.columns]

@@ -10,13 +10,13 @@ from typing import Any, ClassVar, Final
 import pyarrow as pa
 
 from colonnade.engine.abilities import Abilities
-from colonnade.engine.plan import Delete, Nearest, Patch, Plan, Put, Scan, Summarize
+from colonnade.engine.plan import Plan, Put, Scan
 from colonnade.engine.store import AsyncStore, Store
 from colonnade.engine.stores.mongodb import mastra, setup, summary, vectors
 from colonnade.engine.stores.mongodb.address import Place, place_of, store_id
 from colonnade.engine.stores.mongodb.client import AwaitedClient, BlockingClient
 from colonnade.engine.stores.mongodb.documents import arrow_rows
-from colonnade.engine.stores.mongodb.requests import scan_of
+from colonnade.engine.stores.mongodb.requests import Steps, scan_of
 from colonnade.engine.stores.mongodb.steps import steps_of
 from colonnade.engine.stores.mongodb.vectors import VectorIndexes
 
@@ -35,8 +35,8 @@ ALONE: Final = replace(ABILITIES, transactions=False, compare_and_set=True)
 """Of a server without transactions."""
 
 
-class MongoDBStore(Store):
-    """A database of MongoDB, for any number of threads and processes."""
+class _Made:
+    """How both colours are made, and what they run."""
 
     abilities: ClassVar[Abilities] = ABILITIES
 
@@ -60,11 +60,32 @@ class MongoDBStore(Store):
         self.id = store_id(id)
         self.place = place or place_of(uri, db_name, options, url=url, transactions=transactions)
         self.label = self.place.label
-        self._client = BlockingClient(self.place)
         self._indexes = VectorIndexes()
         self._foreign: frozenset[str] | None = None  # the collections that are Mastra's, once it is known
         if self.place.transactions is False:
-            _stand_alone(self)
+            self._stand_alone()
+        self._connect()
+
+    def _connect(self) -> None:
+        raise NotImplementedError
+
+    def _stand_alone(self) -> None:
+        """What a store can depends on its server here, so this one's abilities are not those of its class."""
+        vars(self)["abilities"] = ALONE
+
+    def _steps_of(self, plan: Plan, foreign: frozenset[str]) -> Steps[Any]:
+        return steps_of(plan, self._indexes, alone=not self.abilities.transactions, foreign=foreign)
+
+    def _compares(self, plan: Plan) -> bool:
+        """Whether a plan is run within a transaction."""
+        return isinstance(plan, Put) and plan.expect is not None and self.abilities.transactions
+
+
+class MongoDBStore(_Made, Store):
+    """A database of MongoDB, for any number of threads and processes."""
+
+    def _connect(self) -> None:
+        self._client = BlockingClient(self.place)
 
     @property
     def client(self) -> Any:
@@ -79,7 +100,7 @@ class MongoDBStore(Store):
     def init(self) -> None:
         """Make collections, validators and indexes where they are missing."""
         if self.place.transactions is None and self._client.run(setup.is_alone()):
-            _stand_alone(self)
+            self._stand_alone()
         self._foreign = self._client.run(setup.steps(self.label))
 
     def create_vector_index(self, dimensions: int) -> str:
@@ -94,14 +115,12 @@ class MongoDBStore(Store):
             self._foreign = self._client.run(setup.foreign())
         return self._foreign
 
-    def _run(self, plan: Plan) -> Any:
-        alone = not self.abilities.transactions
-        return self._client.run(steps_of(plan, self._indexes, alone=alone, foreign=self._known()))
-
-    def scan(self, plan: Scan) -> pa.Table:
-        """``find``, or ``aggregate`` where nulls are to be sorted."""
-        found: pa.Table = self._run(plan)
-        return found
+    def execute(self, plan: Plan) -> Any:
+        """Run one plan."""
+        if self._compares(plan):
+            with self.transaction() as session:
+                return session.execute(plan)
+        return self._client.run(self._steps_of(plan, self._known()))
 
     def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
         """The same as a stream."""
@@ -109,31 +128,6 @@ class MongoDBStore(Store):
             foreign = self._known()
             for found in self._client.stream(mastra.read(scan_of(plan), foreign)):
                 yield from arrow_rows(mastra.rows(plan.table, found, foreign), plan.table, plan.schema).to_batches()
-
-    def summarize(self, plan: Summarize) -> pa.Table:
-        """``$group``."""
-        found: pa.Table = self._run(plan)
-        return found
-
-    def nearest(self, plan: Nearest) -> pa.Table:
-        """``$vectorSearch`` where there is an index for it; else every vector is compared."""
-        found: pa.Table = self._run(plan)
-        return found
-
-    def put(self, plan: Put) -> int:
-        """``bulkWrite`` of upserts, in a transaction where it compares."""
-        if plan.expect is None or not self.abilities.transactions:
-            return int(self._run(plan))
-        with self.transaction() as session:
-            return session.put(plan)
-
-    def patch(self, plan: Patch) -> int:
-        """``updateMany``."""
-        return int(self._run(plan))
-
-    def delete(self, plan: Delete) -> int:
-        """``deleteMany``."""
-        return int(self._run(plan))
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -161,36 +155,12 @@ class Session(Store):
         """Run one plan."""
         return self._client.run(steps_of(plan, foreign=self._foreign), self._session)
 
-    def put(self, plan: Put) -> int:
-        """``bulkWrite``, compared within the transaction."""
-        return int(self.execute(plan))
 
-
-class AsyncMongoDBStore(AsyncStore):
+class AsyncMongoDBStore(_Made, AsyncStore):
     """The same, natively async."""
 
-    abilities: ClassVar[Abilities] = ABILITIES
-
-    def __init__(
-        self,
-        uri: str | None = None,
-        db_name: str | None = None,
-        options: Mapping[str, Any] | None = None,
-        *,
-        id: str = "mongodb",
-        url: str | None = None,
-        transactions: bool | None = None,
-        place: Place | None = None,
-    ) -> None:
-        """As ``MongoDBStore``."""
-        self.id = store_id(id)
-        self.place = place or place_of(uri, db_name, options, url=url, transactions=transactions)
-        self.label = self.place.label
+    def _connect(self) -> None:
         self._client = AwaitedClient(self.place)
-        self._indexes = VectorIndexes()
-        self._foreign: frozenset[str] | None = None  # the collections that are Mastra's, once it is known
-        if self.place.transactions is False:
-            _stand_alone(self)
 
     @property
     def client(self) -> Any:
@@ -205,7 +175,7 @@ class AsyncMongoDBStore(AsyncStore):
     async def init(self) -> None:
         """Make collections, validators and indexes where they are missing."""
         if self.place.transactions is None and await self._client.run(setup.is_alone()):
-            _stand_alone(self)
+            self._stand_alone()
         self._foreign = await self._client.run(setup.steps(self.label))
 
     async def create_vector_index(self, dimensions: int) -> str:
@@ -214,11 +184,10 @@ class AsyncMongoDBStore(AsyncStore):
 
     async def execute(self, plan: Plan) -> Any:
         """Run one plan."""
-        if isinstance(plan, Put) and plan.expect is not None and self.abilities.transactions:
+        if self._compares(plan):
             async with self.transaction() as session:
                 return await session.execute(plan)
-        alone = not self.abilities.transactions
-        return await self._client.run(steps_of(plan, self._indexes, alone=alone, foreign=await self._known()))
+        return await self._client.run(self._steps_of(plan, await self._known()))
 
     async def _known(self) -> frozenset[str]:
         if self._foreign is None:
@@ -259,8 +228,3 @@ class AsyncSession(AsyncStore):
     async def execute(self, plan: Plan) -> Any:
         """Run one plan."""
         return await self._client.run(steps_of(plan, foreign=self._foreign), self._session)
-
-
-def _stand_alone(store: MongoDBStore | AsyncMongoDBStore) -> None:
-    """What a store can depends on its server here, so this one's abilities are not those of its class."""
-    vars(store)["abilities"] = ALONE

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+from colonnade.engine.driving import drive_async
 from colonnade.engine.stores.postgres import catalog, pools, setup
 from colonnade.engine.stores.postgres.address import Place
 from colonnade.engine.stores.postgres.client import BEGIN, DOUBT, FETCHED, PATIENCE, busy
@@ -101,22 +102,16 @@ class AwaitedClient:
     async def steps(self, steps: Steps[R], connection: Any) -> R:
         """Run the requests of some steps on a connection; what they return."""
         cursor = pools.awaited_cursor_of(connection)
-        answer: Any = None
-        refused: ColonnadeError | None = None
-        while True:
+
+        async def answer(request: Request) -> Any:
             try:
-                request = steps.send(answer) if refused is None else steps.throw(refused)
-            except StopIteration as stop:
-                result: R = stop.value
-                return result
-            answer = refused = None
-            try:
-                answer = await self._execute(request, cursor)
+                return await self._execute(request, cursor)
             except psycopg.Error as error:
-                refused = translation(error, self.place.label, self.place.user)  # some steps can do without
-                refused.__cause__ = error
                 if error.sqlstate == "42P10":  # another client has made a table wide
                     self._layout = None
+                raise translation(error, self.place.label, self.place.user) from error
+
+        return await drive_async(steps, answer, ColonnadeError)
 
     async def _execute(self, request: Request, cursor: Any) -> Any:
         if request.pause is not None:

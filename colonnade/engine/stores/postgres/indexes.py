@@ -16,11 +16,9 @@ from colonnade.engine.stores.postgres import wide as widths
 from colonnade.engine.stores.postgres.spelling import POSTGRES
 from colonnade.errors import InvalidInput
 from colonnade.schemas import STORED, table_named
-from colonnade.schemas.table import Index as Lookup
+from colonnade.schemas.lookups import lookups
 from colonnade.schemas.table import Table
 
-_MORE: Final[Mapping[str, tuple[Lookup, ...]]] = {"spans": (Lookup((), "startedAt"),)}
-"""Further indexes: the newest of all spans, and those of a stretch of time. Elsewhere a sort of the table is enough."""
 METHODS: Final = ("btree", "hash", "gin", "gist", "spgist", "brin")
 _LONGEST: Final = 63
 """Bytes of a name, of which PostgreSQL would silently cut off the rest."""
@@ -110,7 +108,7 @@ class Made:
 def default(table: Table, schema: str, physical: str, *, wide: bool = False) -> list[Made]:
     """The indexes that the schema of a table asks for, which has this name."""
     made = []
-    for index in (*table.facts.indexes, *_MORE.get(table.name, ())):
+    for index in lookups(table):
         columns = (*index.columns, index.newest)
         name = _NAMES.get((table.name, columns)) or "_".join([physical, *columns, "idx"]).lower()
         leads = [_braced(widths.terms(table, index.columns, wide=wide))] if index.columns else []

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, ClassVar, Final, TypedDict, Unpack
+from typing import Any, ClassVar, Final, Self, TypedDict, Unpack
 
 import pyarrow as pa
 
 from colonnade.engine.abilities import Abilities
-from colonnade.engine.plan import Delete, Nearest, Patch, Plan, Put, Scan, Summarize
+from colonnade.engine.plan import Plan, Scan
 from colonnade.engine.store import AsyncStore, Store
 from colonnade.engine.stores.postgres.address import Place, place_of
 from colonnade.engine.stores.postgres.awaited import AwaitedClient
@@ -54,12 +54,8 @@ class Options(TypedDict, total=False):
     prepare: bool
 
 
-class PostgresStore(Store):
-    """A schema of a PostgreSQL database, for any number of threads and processes.
-
-    ``PostgresStore("postgresql://user:password@host/database", schema_name="agent")``, or with ``host``, ``port``,
-    ``database``, ``user`` and ``password`` by themselves. ``id`` is for those who tell stores apart.
-    """
+class _Made:
+    """How both colours are made."""
 
     abilities: ClassVar[Abilities] = ABILITIES
     few: ClassVar[bool] = True
@@ -70,17 +66,31 @@ class PostgresStore(Store):
         self._use(place_of(connection_string, **options), id)
 
     @classmethod
-    def at(cls, place: Place) -> PostgresStore:
+    def at(cls, place: Place) -> Self:
         """The store at a place."""
         store = cls.__new__(cls)
         store._use(place, "postgres")
         return store
 
     def _use(self, place: Place, id: str) -> None:
-        self.id = _checked(id)
-        self.place = place
-        self.label = place.label
-        self._client = BlockingClient(place)
+        if not isinstance(id, str) or not id.strip():
+            raise InvalidInput("PostgresStore: id must be provided and cannot be empty.")
+        self.id, self.place, self.label = id, place, place.label
+        self._connect()
+
+    def _connect(self) -> None:
+        raise NotImplementedError
+
+
+class PostgresStore(_Made, Store):
+    """A schema of a PostgreSQL database, for any number of threads and processes.
+
+    ``PostgresStore("postgresql://user:password@host/database", schema_name="agent")``, or with ``host``, ``port``,
+    ``database``, ``user`` and ``password`` by themselves. ``id`` is for those who tell stores apart.
+    """
+
+    def _connect(self) -> None:
+        self._client = BlockingClient(self.place)
 
     @property
     def pool(self) -> Any:
@@ -101,13 +111,13 @@ class PostgresStore(Store):
 
     def execute(self, plan: Plan) -> Any:
         """Run one plan."""
-        with self._client.connection() as connection:
-            return _run(self._client, plan, connection)
-
-    def scan(self, plan: Scan) -> pa.Table:
-        """``SELECT``."""
-        found: pa.Table = self.execute(plan)
-        return found
+        client = self._client
+        with client.connection() as connection:
+            steps = steps_of(plan, client.layout(connection))
+            if not is_long(plan):
+                return client.steps(steps, connection)
+            with client.transaction(connection):
+                return client.steps(steps, connection)
 
     def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
         """``SELECT`` as a stream, of one picture of the table."""
@@ -115,28 +125,6 @@ class PostgresStore(Store):
         with client.connection() as connection, client.transaction(connection, _READ):
             for rows in client.stream(query_of(plan, client.layout(connection)), connection):
                 yield from arrow_rows(rows, plan.schema).to_batches()
-
-    def summarize(self, plan: Summarize) -> pa.Table:
-        """``SELECT`` with ``GROUP BY``."""
-        found: pa.Table = self.execute(plan)
-        return found
-
-    def nearest(self, plan: Nearest) -> pa.Table:
-        """``SELECT`` in the order of pgvector's cosine where it is installed; otherwise every vector is read."""
-        found: pa.Table = self.execute(plan)
-        return found
-
-    def put(self, plan: Put) -> int:
-        """``INSERT ... ON CONFLICT``; of many rows, by COPY."""
-        return int(self.execute(plan))
-
-    def patch(self, plan: Patch) -> int:
-        """``UPDATE``."""
-        return int(self.execute(plan))
-
-    def delete(self, plan: Delete) -> int:
-        """``DELETE``."""
-        return int(self.execute(plan))
 
     @contextmanager
     def transaction(self) -> Iterator[Store]:
@@ -171,43 +159,12 @@ class Session(Store):
         steps = steps_of(plan, self._client.layout(self._connection), locking=True)
         return self._client.steps(steps, self._connection)
 
-    def scan(self, plan: Scan) -> pa.Table:
-        """``SELECT``, which sees what was written before."""
-        found: pa.Table = self.execute(plan)
-        return found
 
-    def put(self, plan: Put) -> int:
-        """``INSERT ... ON CONFLICT``."""
-        return int(self.execute(plan))
-
-    def delete(self, plan: Delete) -> int:
-        """``DELETE``."""
-        return int(self.execute(plan))
-
-
-class AsyncPostgresStore(AsyncStore):
+class AsyncPostgresStore(_Made, AsyncStore):
     """The same, natively async."""
 
-    abilities: ClassVar[Abilities] = ABILITIES
-    few: ClassVar[bool] = True
-
-    def __init__(
-        self, connection_string: str | None = None, *, id: str = "postgres", **options: Unpack[Options]
-    ) -> None:
-        self._use(place_of(connection_string, **options), id)
-
-    @classmethod
-    def at(cls, place: Place) -> AsyncPostgresStore:
-        """The store at a place."""
-        store = cls.__new__(cls)
-        store._use(place, "postgres")
-        return store
-
-    def _use(self, place: Place, id: str) -> None:
-        self.id = _checked(id)
-        self.place = place
-        self.label = place.label
-        self._client = AwaitedClient(place)
+    def _connect(self) -> None:
+        self._client = AwaitedClient(self.place)
 
     @property
     def pool(self) -> Any:
@@ -267,17 +224,3 @@ class AsyncSession(AsyncStore):
         """Run one plan."""
         layout: Layout = await self._client.layout(self._connection)
         return await self._client.steps(steps_of(plan, layout, locking=True), self._connection)
-
-
-def _run(client: BlockingClient, plan: Plan, connection: Any) -> Any:
-    steps = steps_of(plan, client.layout(connection))
-    if not is_long(plan):
-        return client.steps(steps, connection)
-    with client.transaction(connection):
-        return client.steps(steps, connection)
-
-
-def _checked(id: str) -> str:
-    if not isinstance(id, str) or not id.strip():
-        raise InvalidInput("PostgresStore: id must be provided and cannot be empty.")
-    return id

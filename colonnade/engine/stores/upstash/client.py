@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from colonnade.engine.certificates import mistrusted, trusted
+from colonnade.engine.driving import drive, drive_async
 from colonnade.engine.forking import survives_forks
 from colonnade.engine.stores.upstash.address import Place
 from colonnade.engine.stores.upstash.requests import Steps
@@ -48,18 +49,10 @@ class BlockingClient:
     def run(self, steps: Steps[R]) -> R:
         """What steps return."""
         _open(self._closed, self._place, "open")
-        talking = talk(steps, self._place, self.counter)
-        reply: Any = None
-        while True:
-            try:
-                post = talking.send(reply)
-            except StopIteration as stop:
-                result: R = stop.value
-                return result
-            time.sleep(post.pause)
-            reply = self._post(post)
+        return drive(talk(steps, self._place, self.counter), self._answer)
 
-    def _post(self, post: Post) -> Reply:
+    def _answer(self, post: Post) -> Reply:
+        time.sleep(post.pause)
         try:
             return _reply(self.http, self.http.post(post.path, content=post.body))
         except _driver().TransportError as error:
@@ -83,19 +76,11 @@ class AwaitedClient:
     async def run(self, steps: Steps[R]) -> R:
         """What steps return."""
         _open(self._closed, self._place, "aopen")
-        talking = talk(steps, self._place, self.counter)
-        reply: Any = None
-        while True:
-            try:
-                post = talking.send(reply)
-            except StopIteration as stop:
-                result: R = stop.value
-                return result
-            if post.pause:
-                await asyncio.sleep(post.pause)
-            reply = await self._post(post)
+        return await drive_async(talk(steps, self._place, self.counter), self._answer)
 
-    async def _post(self, post: Post) -> Reply:
+    async def _answer(self, post: Post) -> Reply:
+        if post.pause:
+            await asyncio.sleep(post.pause)
         try:
             return _reply(self.http, await self.http.post(post.path, content=post.body))
         except _driver().TransportError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import pyarrow as pa
 
@@ -49,13 +49,8 @@ def steps_of(plan: Plan) -> Steps[Any]:
     raise Unsupported(f"an Upstash store has no {type(plan).__name__}")
 
 
-class UpstashStore(Store):
-    """A Redis database of Upstash, over its REST API; blocking, for any number of threads and processes.
-
-    ``url`` and ``token`` are those of the REST API, or in ``UPSTASH_REDIS_REST_URL`` and ``UPSTASH_REDIS_REST_TOKEN``.
-    ``prefix`` begins all keys. ``timeout`` is in seconds; ``retries`` how often a request is sent again at most.
-    ``ca`` names a file with certificates to trust, for a server whose certificate your own authority signed.
-    """
+class _Made:
+    """How both colours are made."""
 
     abilities: ClassVar[Abilities] = ABILITIES
     few: ClassVar[bool] = True
@@ -74,12 +69,28 @@ class UpstashStore(Store):
         self.id = named(type(self).__name__, id)
         self.place = place_of(url, token, prefix=prefix, timeout=timeout, retries=retries, ca=ca)
         self.label = self.place.label
-        self._client = BlockingClient(self.place)
+        self._connect()
+
+    def _connect(self) -> None:
+        raise NotImplementedError
 
     @classmethod
-    def at(cls, place: Place) -> UpstashStore:
+    def at(cls, place: Place) -> Self:
         """The store at a place."""
-        return cls(**_parts(place))
+        names = ("url", "token", "prefix", "timeout", "retries", "ca")
+        return cls(**{name: getattr(place, name) for name in names})
+
+
+class UpstashStore(_Made, Store):
+    """A Redis database of Upstash, over its REST API; blocking, for any number of threads and processes.
+
+    ``url`` and ``token`` are those of the REST API, or in ``UPSTASH_REDIS_REST_URL`` and ``UPSTASH_REDIS_REST_TOKEN``.
+    ``prefix`` begins all keys. ``timeout`` is in seconds; ``retries`` how often a request is sent again at most.
+    ``ca`` names a file with certificates to trust, for a server whose certificate your own authority signed.
+    """
+
+    def _connect(self) -> None:
+        self._client = BlockingClient(self.place)
 
     @property
     def client(self) -> Client:
@@ -94,9 +105,9 @@ class UpstashStore(Store):
         """Note the version of the schemas, or compare it."""
         self._client.run(setup.steps(self.place))
 
-    def scan(self, plan: Scan) -> Any:
-        """Pages of sorted sets, or rows by their keys."""
-        return self._client.run(reading.scan(plan))
+    def execute(self, plan: Plan) -> Any:
+        """Run one plan."""
+        return self._client.run(steps_of(plan))
 
     def batches(self, plan: Scan) -> Iterator[pa.RecordBatch]:
         """A page after the other, where rows may come in any order."""
@@ -108,53 +119,16 @@ class UpstashStore(Store):
             for page in self._client.run(reading.following()):
                 yield from page.select(list(plan.projection)).to_batches()
 
-    def summarize(self, plan: Summarize) -> pa.Table:
-        """How many rows a set has; else rows are counted."""
-        return self._client.run(reading.counted(plan))
-
-    def put(self, plan: Put) -> int:
-        """A script for each megabyte of rows."""
-        return self._client.run(writing.put(plan))
-
-    def patch(self, plan: Patch) -> int:
-        """A script that compares and sets."""
-        return self._client.run(writing.patch(plan))
-
-    def delete(self, plan: Delete) -> int:
-        """A script that removes rows and their places in sets."""
-        return self._client.run(writing.delete(plan))
-
     def close(self) -> None:
         """Let go of the connections."""
         self._client.close()
 
 
-class AsyncUpstashStore(AsyncStore):
+class AsyncUpstashStore(_Made, AsyncStore):
     """The same, natively async."""
 
-    abilities: ClassVar[Abilities] = ABILITIES
-    few: ClassVar[bool] = True
-
-    def __init__(
-        self,
-        *,
-        url: str | None = None,
-        token: str | None = None,
-        prefix: str = PREFIX,
-        id: str = "upstash-storage",
-        timeout: float = 30.0,
-        retries: int = 4,
-        ca: str | None = None,
-    ) -> None:
-        self.id = named(type(self).__name__, id)
-        self.place = place_of(url, token, prefix=prefix, timeout=timeout, retries=retries, ca=ca)
-        self.label = self.place.label
+    def _connect(self) -> None:
         self._client = AwaitedClient(self.place)
-
-    @classmethod
-    def at(cls, place: Place) -> AsyncUpstashStore:
-        """The store at a place."""
-        return cls(**_parts(place))
 
     @property
     def client(self) -> AsyncClient:
@@ -188,7 +162,3 @@ class AsyncUpstashStore(AsyncStore):
     async def close(self) -> None:
         """Let go of the connections."""
         await self._client.close()
-
-
-def _parts(place: Place) -> dict[str, Any]:
-    return {name: getattr(place, name) for name in ("url", "token", "prefix", "timeout", "retries", "ca")}

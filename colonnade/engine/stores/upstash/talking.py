@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 import orjson
 
+from colonnade.engine.driving import drive_by
 from colonnade.engine.stores.upstash.address import Place
 from colonnade.engine.stores.upstash.requests import Request, Steps
 from colonnade.errors import StoreError, StoreReadOnly
@@ -75,14 +76,7 @@ class Counter:
 
 def talk(steps: Steps[R], place: Place, counter: Counter) -> Talk[R]:
     """Run steps: yields what is to be posted, is sent what came back."""
-    answer: Any = None
-    while True:
-        try:
-            request = steps.send(answer)
-        except StopIteration as stop:
-            result: R = stop.value
-            return result
-        answer = yield from _answers(request, place, counter)
+    return drive_by(steps, lambda request: _answers(request, place, counter))
 
 
 def _answers(request: Request, place: Place, counter: Counter) -> Talk[list[Any]]:
