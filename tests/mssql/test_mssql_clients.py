@@ -1,0 +1,190 @@
+"""Several clients on one SQL Server: no update is lost. (On the double, which lets one transaction in at a time, this
+shows that the steps are right; whether the server's locks hold is shown where MSSQL_DSN names one.)"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+import colonnade
+from colonnade.engine.plan import Delete, Is, Patch, Put, Scan
+from colonnade.engine.stores.mssql.store import MSSQLStore
+from colonnade.errors import Conflict, StoreError
+from colonnade.schemas import RESOURCES, SPANS, THREADS
+
+WRITERS = 8
+START = datetime(2026, 1, 31, tzinfo=UTC)
+
+
+def span(trace: str, name: str = "n", **fields: Any) -> dict[str, Any]:
+    moment = {"startedAt": START, **fields}
+    return {"traceId": trace, "spanId": "s", "name": name, "spanType": "generic", "isEvent": False, **moment}
+
+
+def update(address: str, worker: int, turns: int) -> None:
+    """What one client does: steps of a run, messages of a thread, and metadata of a resource, which all share."""
+    with colonnade.open(address) as store:
+        for turn in range(turns):
+            name = f"{worker}-{turn}"
+            store.workflows.update_workflow_results(
+                workflow_name="w", run_id="r", step_id=name, result={"output": turn}, request_context={name: 1}
+            )
+            message = {
+                "id": name, "threadId": "t", "resourceId": "r", "role": "user", "type": "v2",
+                "content": {"format": 2, "parts": []}, "createdAt": START + timedelta(seconds=turn),
+            }  # fmt: skip
+            store.memory.save_messages(messages=[message])
+            store.memory.update_resource(resource_id="r", metadata={name: True})
+
+
+def test_eight_clients_on_one_thread_one_run_and_one_resource_lose_no_update(server: Any) -> None:
+    address = server.address("writers")
+    with colonnade.open(address) as store:
+        store.memory.save_thread(thread={"id": "t", "resourceId": "r", "title": "T"})
+        with ThreadPoolExecutor(WRITERS) as threads:
+            for task in [threads.submit(update, address, worker, 3) for worker in range(WRITERS)]:
+                task.result()
+        names = {f"{worker}-{turn}" for worker in range(WRITERS) for turn in range(3)}
+        snapshot = store.workflows.load_workflow_snapshot(workflow_name="w", run_id="r")
+        assert snapshot is not None
+        assert snapshot["context"].keys() == snapshot["requestContext"].keys() == names
+        assert store.memory.list_messages(thread_id="t", per_page=False)["total"] == len(names)
+        resource = store.memory.get_resource_by_id(resource_id="r")
+        assert resource is not None and resource["metadata"].keys() == names
+
+
+def test_of_guarded_puts_that_expect_the_same_exactly_one_wins(server: Any) -> None:
+    stores = [MSSQLStore(server.address("guarded")) for _ in range(4)]
+    with colonnade.open(default=stores[0]) as storage:
+        for turn in range(3):
+            storage.memory.update_resource(resource_id=f"{turn}", working_memory="first")
+            read = storage.execute(Scan(RESOURCES, Is("id", "=", f"{turn}")))
+
+            def put(place: int, read: Any = read) -> bool:
+                try:
+                    stores[place].put(Put(RESOURCES, read, expect=read))  # not through the storage, which tries again
+                    changed = {"workingMemory": f"by {place}"}
+                    return stores[place].patch(Patch(RESOURCES, Is("workingMemory", "=", "first"), changed)) == 1
+                except Conflict:
+                    return False
+
+            with ThreadPoolExecutor(4) as threads:
+                won = list(threads.map(put, range(4)))
+            assert sum(won) == 1
+    for store in stores[1:]:
+        store.close()
+
+
+def test_what_meets_in_one_put_of_many_rows_is_merged_and_none_waits_for_ever(server: Any) -> None:
+    with colonnade.open(server.address("meeting")) as store:
+
+        def write(place: int) -> None:
+            rows = [span(f"t{number}", name=f"by {place}") for number in range(60)]
+            if place % 2:
+                rows.reverse()
+            for _ in range(2):
+                store.observability.batch_create_spans(records=rows)
+
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(write, range(4)))
+        found = store.execute(Scan(SPANS, columns=("traceId", "name"))).to_pylist()
+        assert len({each["traceId"] for each in found}) == len(found) == 60
+
+
+def test_a_transaction_that_fails_leaves_nothing_behind(server: Any) -> None:
+    store = MSSQLStore(server.address("undone"))
+    with colonnade.open(default=store) as storage:
+        storage.memory.save_thread(thread={"id": "t", "resourceId": "r", "title": "T"})
+
+        def rename() -> None:
+            with store.transaction() as session:
+                assert session.execute(Patch(THREADS, Is("id", "=", "t"), {"title": "New"})) == 1
+                assert session.scan(Scan(THREADS)).column("title").to_pylist() == ["New"], "it sees its own writes"
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            rename()
+        assert storage.execute(Scan(THREADS)).column("title").to_pylist() == ["T"]
+
+
+def test_what_is_deleted_while_it_is_changed_does_not_come_back(server: Any) -> None:
+    store = MSSQLStore(server.address("deleted"))
+    thread = Is("id", "=", "t")
+    with colonnade.open(default=store) as storage, ThreadPoolExecutor(1) as threads:
+        storage.memory.save_thread(thread={"id": "t", "resourceId": "r", "title": "T"})
+        with store.transaction() as session:
+            read = session.scan(Scan(THREADS, thread))
+            deletion = threads.submit(storage.execute, Delete(THREADS, thread))
+            time.sleep(0.1)
+            session.put(Put(THREADS, read))
+            assert not deletion.done(), "it waits for what was read to be written"
+        assert deletion.result() == 1
+        assert not storage.execute(Scan(THREADS)).num_rows
+
+
+def test_rows_of_which_one_is_refused_are_not_written(server: Any) -> None:
+    with colonnade.open(server.address("refused")) as store:
+        rows = [span(f"t{number}", input="x" * 200_000) for number in range(12)]  # several statements
+        original = MSSQLStore.transaction
+        with pytest.MonkeyPatch.context() as patched:
+            import colonnade.engine.stores.mssql.writing as writing
+
+            patched.setattr(writing, "LETTERS", 500_000)
+            store.observability.batch_create_spans(records=rows)
+            assert store.execute(Scan(SPANS, columns=("traceId",))).num_rows == 12
+            store.execute(Delete(SPANS, Is("spanId", "=", "s")))
+            failing = iter([None, None, StoreError("stopped")])
+            run = store.stores[0]._client.run  # type: ignore[attr-defined]
+
+            def stops(connection: Any, statement: Any) -> Any:
+                if statement.sql.startswith("MERGE") and (error := next(failing, None)):
+                    raise error
+                return run(connection, statement)
+
+            patched.setattr(store.stores[0]._client, "run", stops)  # type: ignore[attr-defined]
+            with pytest.raises(StoreError, match="stopped"):
+                store.observability.batch_create_spans(records=rows)
+        assert store.execute(Scan(SPANS)).num_rows == 0
+        assert MSSQLStore.transaction is original
+
+
+def test_more_threads_than_connections_take_turns(server: Any) -> None:
+    with colonnade.open(server.address("turns", "pool_size=2")) as store:
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(lambda number: store.observability.create_span(span=span(f"{number}")), range(24)))
+        assert store.execute(Scan(SPANS)).num_rows == 24
+
+
+def test_a_child_that_is_forked_off_has_connections_of_its_own(server: Any) -> None:
+    with colonnade.open(server.address("forked")) as store:
+        store.observability.create_span(span=span("parent"))
+        child = os.fork()
+        if not child:
+            code = 1
+            try:
+                store.observability.create_span(span=span("child"))
+                store.close()
+                code = 0
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert store.execute(Scan(SPANS)).num_rows == 2
+
+
+def test_those_who_open_at_the_same_time_make_the_tables_once(server: Any) -> None:
+    address = server.address("opened_at_once")
+    begin = threading.Barrier(4)
+
+    def opened(_: int) -> int:
+        begin.wait()
+        with colonnade.open(address) as store:
+            return int(store.memory.list_threads()["total"])
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(opened, range(4))) == [0] * 4
