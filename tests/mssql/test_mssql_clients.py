@@ -14,6 +14,9 @@ import pytest
 
 import colonnade
 from colonnade.engine.plan import Delete, Is, Patch, Put, Scan
+from colonnade.engine.relational import Statement
+from colonnade.engine.stores.mssql import writing
+from colonnade.engine.stores.mssql.client import Client
 from colonnade.engine.stores.mssql.store import MSSQLStore
 from colonnade.errors import Conflict, StoreError
 from colonnade.schemas import RESOURCES, SPANS, THREADS
@@ -128,30 +131,25 @@ def test_what_is_deleted_while_it_is_changed_does_not_come_back(server: Any) -> 
         assert not storage.execute(Scan(THREADS)).num_rows
 
 
-def test_rows_of_which_one_is_refused_are_not_written(server: Any) -> None:
-    with colonnade.open(server.address("refused")) as store:
-        rows = [span(f"t{number}", input="x" * 200_000) for number in range(12)]  # several statements
-        original = MSSQLStore.transaction
-        with pytest.MonkeyPatch.context() as patched:
-            import colonnade.engine.stores.mssql.writing as writing
+def test_what_takes_several_statements_is_one_all_the_same(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MSSQLStore(server.address("several"))
+    run, merged = Client.run, iter(range(3))
 
-            patched.setattr(writing, "LETTERS", 500_000)
-            store.observability.batch_create_spans(records=rows)
-            assert store.execute(Scan(SPANS, columns=("traceId",))).num_rows == 12
-            store.execute(Delete(SPANS, Is("spanId", "=", "s")))
-            failing = iter([None, None, StoreError("stopped")])
-            run = store.stores[0]._client.run  # type: ignore[attr-defined]
+    def stops(self: Client, connection: Any, statement: Statement) -> Any:
+        if statement.sql.startswith("MERGE") and next(merged, None) is None:
+            raise StoreError("stopped")
+        return run(self, connection, statement)
 
-            def stops(connection: Any, statement: Any) -> Any:
-                if statement.sql.startswith("MERGE") and (error := next(failing, None)):
-                    raise error
-                return run(connection, statement)
-
-            patched.setattr(store.stores[0]._client, "run", stops)  # type: ignore[attr-defined]
+    with colonnade.open(default=store) as storage:
+        monkeypatch.setattr(writing, "LETTERS", 500_000)
+        rows = [span(f"t{number}", input="x" * 200_000) for number in range(12)]
+        with monkeypatch.context() as patched:
+            patched.setattr(Client, "run", stops)
             with pytest.raises(StoreError, match="stopped"):
-                store.observability.batch_create_spans(records=rows)
-        assert store.execute(Scan(SPANS)).num_rows == 0
-        assert MSSQLStore.transaction is original
+                storage.observability.batch_create_spans(records=rows)
+        assert storage.execute(Scan(SPANS)).num_rows == 0
+        storage.observability.batch_create_spans(records=rows)
+        assert storage.execute(Scan(SPANS)).num_rows == 12
 
 
 def test_more_threads_than_connections_take_turns(server: Any) -> None:

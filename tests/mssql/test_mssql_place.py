@@ -113,9 +113,7 @@ def test_the_environment_says_what_the_address_does_not(monkeypatch: pytest.Monk
         ("mssql://u:p@host/db?trust_server_certificate=false", "cannot check the certificate"),
     ],
 )
-def test_an_address_that_cannot_be_opened_says_why(
-    address: str, said: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_address_that_cannot_be_opened_says_why(address: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MSSQL_USER", raising=False)
     with pytest.raises(InvalidAddress, match=said) as error:
         colonnade.open(address)
@@ -242,7 +240,7 @@ def test_nothing_secret_is_shown(server: Any) -> None:
 
 
 def test_a_database_that_is_not_there(server: Any) -> None:
-    with pytest.raises(StoreError, match="there is no such database|refuses the user"):
+    with pytest.raises(StoreError, match=r"there is no such database|refuses the user"):
         colonnade.open(server.address("shown", database="nowhere"))
 
 
@@ -267,6 +265,6 @@ def test_a_statement_that_fails_says_what_the_server_said(server: Any) -> None:
     with colonnade.open(server.address("failing")) as storage:
         storage.memory.save_thread(thread=THREAD)
         server.command("DROP TABLE [failing].[mastra_resources]")
-        with pytest.raises(StoreError, match="its tables are not there.*mastra_resources"):
+        with pytest.raises(StoreError, match=r"its tables are not there.*mastra_resources"):
             storage.memory.get_resource_by_id(resource_id="r")
         assert storage.memory.list_threads()["total"] == 1, "the connection goes on"

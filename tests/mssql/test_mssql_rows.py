@@ -171,8 +171,9 @@ def test_numbers_and_times_to_the_last_bit(store: Any) -> None:
 
 def test_json_of_every_shape_is_looked_into(store: Any) -> None:
     shapes = [
-        None, {"a": "x"}, {"a": 1}, {"a": 1.0}, {"a": "1"}, {"a": True}, {"a": None}, {"a": ["x", 1]}, {"a": {"b": "x"}},
-        {"A": "x"}, {"a ": "x"}, {"0": "x"}, ["x"], "x", 1, True, {"a": "x" * 9_000}, {"a": {"0": "y"}}, {"a": 10**400},
+        None, {"a": "x"}, {"a": 1}, {"a": 1.0}, {"a": "1"}, {"a": True}, {"a": None}, {"a": ["x", 1]},
+        {"a": {"b": "x"}}, {"A": "x"}, {"a ": "x"}, {"0": "x"}, ["x"], "x", 1, True, {"a": "x" * 9_000},
+        {"a": {"0": "y"}}, {"a": 10**400},
     ]  # fmt: skip
     spans = [span(f"{place:02}", metadata=shape) for place, shape in enumerate(shapes)]
     store.observability.batch_create_spans(records=spans)

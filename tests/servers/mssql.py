@@ -1,4 +1,4 @@
-"""A real SQL Server for tests: the one that MSSQL_DSN names. None can be had here, so mostly it is the double (``tds``).
+"""A real SQL Server for tests: the one that MSSQL_DSN names. None can be had here, so mostly it is the TDS double.
 
 ``MSSQL_DSN`` is a connection string or an address, such as ``mssql://sa:...@localhost:1433/colonnade_tests``. The
 database must be there; each test has a schema of its own in it, and what was in such a schema is deleted.

@@ -112,7 +112,9 @@ def translation(error: Exception, place: Place) -> ColonnadeError:
         case 4060:
             return StoreError(f"{label}: there is no such database, or {place.user!r} may not use it; make it first")
         case 18456 | 18452 | 18470 | 18487 | 18488:
-            return StoreError(f"{label} refuses the user {place.user!r}: is the password right, and is the login enabled?")
+            return StoreError(
+                f"{label} refuses the user {place.user!r}: is the password right, and is the login enabled?"
+            )
         case 208:
             return StoreError(f"{label}: its tables are not there; open it with init, which makes them: {said}")
         case 207:
@@ -120,3 +122,6 @@ def translation(error: Exception, place: Place) -> ColonnadeError:
     if is_broken(error):
         return StoreError(f"{label} cannot be reached, or broke off: {said}")
     return StoreError(f"{label}: {said}")
+
+
+__all__ = ["connect", "is_broken", "number_of", "pymssql", "translated", "translation"]

@@ -19,7 +19,9 @@ _RESTED: Final = 1.0
 """Seconds after which a connection is asked whether it is still alive, before it is used again."""
 _IDLE: Final = 300.0
 """Seconds after which a connection that nobody needs is closed."""
-_PICTURE: Final = "SELECT CAST([is_read_committed_snapshot_on] AS INT) AS [picture] FROM sys.databases WHERE [database_id] = DB_ID()"
+_PICTURE: Final = (
+    "SELECT CAST([is_read_committed_snapshot_on] AS INT) AS [picture] FROM sys.databases WHERE [database_id] = DB_ID()"
+)
 
 
 class Pool:

@@ -105,8 +105,8 @@ def _check(client: Client, found: Found) -> None:
     there = [name for name in _names(STORED) if name in found.columns]
     if found.version is None and there:
         raise NotAStore(
-            f"{label} has a table {there[0]} that colonnade did not make; it was left as it is. Give the store a schema "
-            "of its own (schema_name)"
+            f"{label} has a table {there[0]} that colonnade did not make; it was left as it is. Give the store a "
+            "schema of its own (schema_name)"
         )
 
 

@@ -2,8 +2,9 @@
 
 Three of its habits would make texts equal, or sorted, that are not. It compares by language, unless told otherwise;
 ``=`` and ``<`` see no spaces at the end, whatever the collation; and an index takes 900 or 1,700 bytes. So texts are
-UTF-8 (``VARCHAR(MAX)``, in a binary collation), and what is compared is never a text, but its bytes: UTF-8 sorts as code
-points do. Beside each text that is a key or in an index stands its ``key``: a computed column of at most 200 bytes.
+UTF-8 (``VARCHAR(MAX)``, in a binary collation), and what is compared is never a text, but its bytes: UTF-8 sorts as
+code points do. Beside each text that is a key or in an index stands its ``key``: a computed column of at most 200
+bytes.
 """
 
 from __future__ import annotations

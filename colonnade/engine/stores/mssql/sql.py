@@ -57,7 +57,7 @@ class MSSQLRenderer(Renderer):
         return placed(self._schema, MSSQL.table_name(table))
 
     def scan(self, plan: Scan, within: Sequence[str] = (), *, locking: bool = False) -> Statement:
-        """``SELECT``, in the forms of ``wire``; ``locking`` keeps others from what it finds, and from where it did not."""
+        """``SELECT``, in the forms of ``wire``; ``locking`` keeps others from what it finds, or does not."""
         self._table = plan.table
         kinds = plan.table.columns
         # Of other names than the columns, by which rows are ordered; and pymssql wants them all to have some.
@@ -73,7 +73,9 @@ class MSSQLRenderer(Renderer):
         if self._is_led_by_a_time(plan):
             # An index has them in this order; only what it gives is sorted on by what is in no index.
             lead = self._order(plan.complete_order[0])
-            first = f"SELECT TOP ({int(plan.offset + (plan.limit or 0))}) WITH TIES * FROM {source}{where} ORDER BY {lead}"
+            first = (
+                f"SELECT TOP ({int(plan.offset + (plan.limit or 0))}) WITH TIES * FROM {source}{where} ORDER BY {lead}"
+            )
             source, where = f"({first}) AS [first]", ""
         return f"{source}{where}{self._page(plan)}"
 
@@ -189,7 +191,7 @@ class MSSQLRenderer(Renderer):
         return f"CHARINDEX({self._bind(lower(text))}, {found}) > 0"
 
     def _at(self, place: At, what: str, where: str = "") -> str:
-        """``[type]`` or ``[value]`` of a place in JSON; null where there is nothing. The whole may be any JSON value."""
+        """Something of a place in JSON; null where there is nothing. The whole may be any JSON value."""
         steps = [_plain(step) for step in place.path]
         source = f"N'[' + {ident(place.column)} + N']'"
         if not steps:

@@ -1,7 +1,7 @@
 """``Summarize`` as T-SQL: what is grouped and measured is named within, and added up around it.
 
-So nothing that is bound occurs twice, which GROUP BY would not see to be the same. Texts are grouped as their bytes; the
-least and the greatest of them are found in hexadecimal, which sorts as the bytes do: MIN takes no bytes.
+So nothing that is bound occurs twice, which GROUP BY would not see to be the same. Texts are grouped as their bytes;
+the least and the greatest of them are found in hexadecimal, which sorts as the bytes do: MIN takes no bytes.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Columns as they travel: what is selected of each and made into Arrow again, and rows on their way in, as JSON.
 
-Out go texts as NVARCHAR, whatever a driver thinks of UTF-8, and times as microseconds since the epoch. In go the rows of
-a put, or many values to compare with, as one JSON value, which OPENJSON takes apart: texts as they are, keys and vectors
-in hexadecimal, and floats as whole numbers and powers of two.
+Out go texts as NVARCHAR, whatever a driver thinks of UTF-8, and times as microseconds since the epoch. In go the rows
+of a put, or many values to compare with, as one JSON value, which OPENJSON takes apart: texts as they are, keys and
+vectors in hexadecimal, and floats as whole numbers and powers of two.
 """
 
 from __future__ import annotations
