@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -66,8 +68,8 @@ def test_the_constructor_forms_of_the_source_documents(given: dict[str, Any], la
             "Server=h;Database=d;Persist Security Info=False;User ID=u;Password=p;MultipleActiveResultSets=False;"
             "Encrypt=Mandatory;TrustServerCertificate=True;Connection Timeout=30;Application Name=x;"
             "ApplicationIntent=ReadOnly;Max Pool Size=3",
-            Place("h", "d", "u", "p", encrypt=True, connect_timeout=30, application_name="x", read_only=True,
-                  pool_size=3),
+            Place("h", "d", "u", "p", encrypt=True, trust_server_certificate=True, connect_timeout=30,
+                  application_name="x", read_only=True, pool_size=3),
         ),
     ],
 )  # fmt: skip
@@ -81,7 +83,69 @@ def test_options_in_the_address_are_those_of_the_constructor() -> None:
     parts: dict[str, Any] = {"server": "h", "database": "d", "user": "u", "password": "p"}
     assert place_of(f"mssql://u:p@h/d?{options}") == place_of(**parts, schema_name="s", pool_size=3, options=given)
     camel = {"encrypt": True, "trustServerCertificate": True, "appName": "a"}
-    assert place_of(**parts, options=camel) == place_of(**parts, options={"encrypt": True, "application_name": "a"})
+    snake = {"encrypt": True, "trust_server_certificate": True, "application_name": "a"}
+    assert place_of(**parts, options=camel) == place_of(**parts, options=snake)
+
+
+@pytest.mark.parametrize(
+    ("options", "encryption", "is_checked"),
+    [
+        ("", None, False),
+        ("encrypt=true", "require", True),
+        ("encrypt=true&trust_server_certificate=true", "require", False),
+        ("trust_server_certificate=false", "require", True),
+        ("trust_server_certificate=true", None, False),
+        ("encrypt=false", "off", False),
+        ("encrypt=false&trust_server_certificate=false", "off", False),
+    ],
+)
+def test_who_is_asked_for_a_certificate(options: str, encryption: str | None, is_checked: bool) -> None:
+    place = place_of(f"mssql://u:p@h/d?{options}")
+    assert (place.encryption, place.is_checked) == (encryption, is_checked)
+
+
+def test_a_certificate_is_checked(tmp_path: Path) -> None:
+    """By a server that answers nothing: it is about the beginning."""
+    pytest.importorskip("pysqlbridge")
+    from pysqlbridge.certificate import self_signed
+    from pysqlbridge.server import start_background
+    from pysqlbridge.tds.result import Column, Integer, QueryResult
+
+    from colonnade.engine.stores.mssql.driver import connect, translated
+
+    class Anyone:
+        configured = True
+
+        def admits(self, user: str, password: str) -> bool:
+            return True
+
+    def answer(_: Any) -> Any:
+        return QueryResult(columns=[Column("x", Integer(4))], rows=[[1]])
+
+    certificate = self_signed()
+    (tmp_path / "own.pem").write_bytes(certificate.cert_pem)
+    (tmp_path / "other.pem").write_bytes(self_signed("other").cert_pem)
+    server, thread = start_background("127.0.0.1", 0, certificate, answer, Anyone())
+    try:
+        address = f"mssql://u:s3cret@127.0.0.1:{server.server_address[1]}/d?encrypt=true&connect_timeout=5"
+
+        def connected(options: str) -> None:
+            place = place_of(f"{address}&{options}")
+            with translated(place):
+                connect(place).close()
+
+        connected(f"ca_file={tmp_path / 'own.pem'}")
+        connected("trust_server_certificate=true")
+        for options in (f"ca_file={tmp_path / 'other.pem'}", "trust_server_certificate=false"):
+            with pytest.raises(StoreError, match="nobody who is trusted vouches for its certificate") as error:
+                connected(options)
+            assert "s3cret" not in str(error.value)
+        connected("trust_server_certificate=true")
+        assert "FREETDSCONF" not in os.environ
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def test_what_is_special_in_an_address_is_written_with_percent_signs() -> None:
@@ -110,7 +174,7 @@ def test_the_environment_says_what_the_address_does_not(monkeypatch: pytest.Monk
         ("mssql://u:p@host:0/db", "a port is from 1"),
         ("mssql://u:p@host/db?schema_name=" + "a" * 129, "no name of a schema"),
         ("mssql://host/db", "asks for a login"),
-        ("mssql://u:p@host/db?trust_server_certificate=false", "cannot check the certificate"),
+        ("mssql://u:p@host/db?ca_file=nowhere.pem", "ca_file 'nowhere.pem' is no file"),
     ],
 )
 def test_an_address_that_cannot_be_opened_says_why(address: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:

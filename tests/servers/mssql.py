@@ -36,11 +36,12 @@ class Real:
             self._emptied.add(schema)
             self.drop(schema)
         query = urlencode({"schema_name": schema} if schema else {})
-        if place.encrypt is not None:
-            query += f"&encrypt={str(place.encrypt).lower()}"
+        said = {"encrypt": place.encrypt, "trust_server_certificate": place.trust_server_certificate}
+        query += "".join(f"&{name}={str(value).lower()}" for name, value in said.items() if value is not None)
+        query += f"&ca_file={quote(place.ca_file, safe='')}" if place.ca_file else ""
         who = f"{quote(place.user, safe='')}:{quote(place.password, safe='')}"
         where = f"{quote(place.server, safe='')}:{place.port}/{quote(database or place.database, safe='')}"
-        text = "&".join(filter(None, [query, options]))
+        text = "&".join(filter(None, [query.removeprefix("&"), options]))
         return f"mssql://{who}@{where}{text and '?' + text}"
 
     def drop(self, schema: str) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -28,6 +29,10 @@ class Place:
     schema: str = "dbo"
     encrypt: bool | None = None
     """Whether what is said is encrypted; where it is not said, if the server can."""
+    trust_server_certificate: bool | None = None
+    """Whether any certificate will do. Unless it is said, one is checked where ``encrypt`` is asked for."""
+    ca_file: str | None = None
+    """Whose certificates will do, as a PEM file; those that the machine trusts unless given."""
     connect_timeout: int = 15
     """Seconds for which a login is waited for."""
     application_name: str = "colonnade"
@@ -44,9 +49,18 @@ class Place:
         return f"mssql://{quote(self.server)}{port}/{quote(self.database)}{schema}"
 
     @property
+    def is_checked(self) -> bool:
+        """Whether the server has to prove who it is."""
+        if self.trust_server_certificate is None:
+            return bool(self.encrypt)
+        return self.encrypt is not False and not self.trust_server_certificate
+
+    @property
     def encryption(self) -> str | None:
         """What pymssql calls it."""
-        return None if self.encrypt is None else "require" if self.encrypt else "off"
+        if self.encrypt is None and not self.is_checked:
+            return None
+        return "off" if self.encrypt is False else "require"
 
 
 def place_of(
@@ -93,11 +107,9 @@ def _checked(named: dict[str, Any]) -> Place:
         raise InvalidAddress(
             "SQL Server asks for a login: give user and password, or MSSQL_USER and MSSQL_PASSWORD in the environment"
         )
-    if named.pop("trust_server_certificate", None) is False and named.get("encrypt") is not False:
-        raise InvalidAddress(
-            "pymssql cannot check the certificate of a server: leave trust_server_certificate out, or say that it is "
-            "true, and let nobody stand between"
-        )
+    ca_file = named.get("ca_file")
+    if ca_file is not None and not Path(ca_file).is_file():
+        raise InvalidAddress(f"ca_file {ca_file!r:.200} is no file; it has the certificates that may vouch for servers")
     schema = named.pop("schema_name", None) or "dbo"
     database = named.pop("database", None) or "master"
     for what, name in (("schema", schema), ("database", database)):
@@ -223,6 +235,7 @@ OPTIONS: Final[Mapping[str, Callable[[str], Any]]] = {
     "schema_name": str,
     "encrypt": _truth,
     "trust_server_certificate": _truth,
+    "ca_file": str,
     "connect_timeout": _whole,
     "application_name": str,
     "read_only": _intent,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from colonnade.engine.stores.mssql import certificates
 from colonnade.engine.stores.mssql.address import Place
 from colonnade.errors import (
-    AlreadyExists,
     ColonnadeError,
     Conflict,
     InvalidInput,
@@ -38,15 +37,20 @@ _CONNECTIONS: Final = 4_096
 """Connections that the driver lets a process have; it begins with 25."""
 _BROKEN: Final = range(20_000, 20_300)
 """Numbers of errors that are the driver's own, about the line."""
+_NO_CONNECTION: Final = 20_002
 
-_opening: Final = threading.Lock()
+
+if pymssql.get_max_connections() < _CONNECTIONS:
+    pymssql.set_max_connections(_CONNECTIONS)
 
 
 def connect(place: Place) -> Any:
     """A new connection, each of whose statements is a transaction unless one is begun."""
-    with _opening:  # how long a login may take is a setting of the whole process to the driver
-        if pymssql.get_max_connections() < _CONNECTIONS:
-            pymssql.set_max_connections(_CONNECTIONS)
+    with certificates.checked(place):
+        return _connected(place)
+
+
+def _connected(place: Place) -> Any:
     return pymssql.connect(
         server=place.server,
         port=str(place.port),
@@ -99,9 +103,8 @@ def translation(error: Exception, place: Place) -> ColonnadeError:
     number, said = _told(error)
     label = place.label
     match number:
-        case 2601 | 2627:
-            return AlreadyExists(f"{label}: what is to be unique is there already: {said}")
-        case 1205 | 1222 | 3960 | 3961:
+        # 2601 and 2627, what is to be unique is there already: a put updates it when it is run again.
+        case 1205 | 1222 | 3960 | 3961 | 2601 | 2627:
             return Conflict(f"{label}: others changed the same rows: {said}")
         case 8115 | 220 | 232 | 9806 | 241 | 242:
             return InvalidInput(f"{label}: SQL Server cannot take a value: {said}")
@@ -119,6 +122,11 @@ def translation(error: Exception, place: Place) -> ColonnadeError:
             return StoreError(f"{label}: its tables are not there; open it with init, which makes them: {said}")
         case 207:
             return NotAStore(f"{label}: a table is not as colonnade made it: {said}")
+    if number == _NO_CONNECTION and place.is_checked:
+        return StoreError(
+            f"{label} cannot be reached, or nobody who is trusted vouches for its certificate: give ca_file, or "
+            "trust_server_certificate=true if that is meant"
+        )
     if is_broken(error):
         return StoreError(f"{label} cannot be reached, or broke off: {said}")
     return StoreError(f"{label}: {said}")

@@ -43,40 +43,55 @@ class Pool:
     def connection(self) -> Iterator[Any]:
         """A pymssql connection for the time of a ``with``, in autocommit; given back in any case.
 
-        It is closed, not given back, after an error that it may not have survived.
+        It is closed, not given back, after an error that it may not have survived, and where it was left in the middle
+        of something.
         """
         changed = self._changed
         connection = self._taken()
-        broken = True
+        broken = lost = True
         try:
             yield connection
-            broken = False
+            broken = lost = False
         except Exception as error:
             cause = error if isinstance(error, pymssql.Error) else error.__cause__
-            broken = isinstance(cause, Exception) and isinstance(cause, pymssql.Error) and is_broken(cause)
+            broken = lost = isinstance(cause, pymssql.Error) and is_broken(cause)
+            raise
+        except BaseException:
+            lost = False
             raise
         finally:
-            self._give(connection, changed, broken=broken)
+            self._give(connection, changed, broken=broken, lost=lost)
 
     def _taken(self) -> Any:
         until = time.monotonic() + PATIENCE
+        while True:
+            rested = self._next(until)
+            if rested is None:
+                return self._opened()
+            connection, since = rested
+            if time.monotonic() - since < _RESTED or self._is_alive(connection):
+                return connection
+            with self._changed:
+                self._drop(connection)
+
+    def _next(self, until: float) -> tuple[Any, float] | None:
+        """A connection that rests, and since when; ``None`` where one more may be made."""
         with self._changed:
             while True:
                 if self._closed:
                     raise StoreClosed(f"{self._place.label} is closed; open it again with colonnade.open()")
-                while self._idle:
-                    connection, since = self._idle.pop()
-                    if time.monotonic() - since < _RESTED or self._is_alive(connection):
-                        return connection
-                    self._drop(connection)
+                if self._idle:
+                    return self._idle.pop()
                 if self._open < self._place.pool_size:
                     self._open += 1
-                    break
+                    return None
                 if not self._changed.wait(until - time.monotonic()):
                     raise StoreError(
                         f"{self._place.label}: all {self._place.pool_size} connections of this store have been in use "
                         f"for {PATIENCE:.0f} seconds; give it more with pool_size"
                     )
+
+    def _opened(self) -> Any:
         try:
             return self._made()
         except BaseException:
@@ -119,13 +134,12 @@ class Pool:
         self._open -= 1
         close(connection)
 
-    def _give(self, connection: Any, changed: threading.Condition, *, broken: bool) -> None:
+    def _give(self, connection: Any, changed: threading.Condition, *, broken: bool, lost: bool) -> None:
         if changed is not self._changed:
             return  # it belongs to the process that this one was forked from
         now = time.monotonic()
         with changed:
-            if broken:
-                # The others have most likely lost the server too.
+            if lost:  # and so have the others, most likely
                 for each, _ in self._idle:
                     self._drop(each)
                 self._idle.clear()
