@@ -10,11 +10,10 @@ from colonnade.engine.relational import Statement
 from colonnade.engine.stores.mssql.address import Place
 from colonnade.engine.stores.mssql.batch import batch_of
 from colonnade.engine.stores.mssql.driver import pymssql, translated
-from colonnade.engine.stores.mssql.pool import Pool, begin
+from colonnade.engine.stores.mssql.pool import Pool
 
 _FETCHED: Final = 2_048
 """Rows of a stream that are fetched at a time."""
-_UNDO: Final = "IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION"
 
 Rows = list[tuple[Any, ...]]
 
@@ -49,19 +48,18 @@ class Client:
     def transaction(self) -> Iterator[Any]:
         """A connection on which all that is done is one: committed at the end, undone on an error."""
         with self.pool.connection() as connection:
+            usual = f"SET TRANSACTION ISOLATION LEVEL {self.pool.base(connection)}"
+            cursor = connection.cursor()
             try:
                 with translated(self.place):
-                    begin(connection, "SERIALIZABLE", transaction=True)
+                    cursor.execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; BEGIN TRANSACTION")
                 yield connection
                 with translated(self.place):
-                    connection.cursor().execute("COMMIT TRANSACTION")
+                    cursor.execute(f"COMMIT TRANSACTION; {usual}")
             except BaseException:
                 with suppress(pymssql.Error):  # where the line is broken, the server undoes what was not committed
-                    connection.cursor().execute(_UNDO)
+                    cursor.execute(f"IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION; {usual}")
                 raise
-            finally:
-                with suppress(pymssql.Error):
-                    begin(connection, self.pool.base(connection))
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -104,7 +104,7 @@ class Pool:
         with translated(self._place):
             connection = connect(self._place)
             try:
-                begin(connection, self.base(connection))
+                connection.cursor().execute(f"SET TRANSACTION ISOLATION LEVEL {self.base(connection)}")
             except BaseException:
                 close(connection)
                 raise
@@ -173,14 +173,6 @@ class Pool:
         closed = self._closed
         self._begin()
         self._closed = closed
-
-
-def begin(connection: Any, level: str, *, transaction: bool = False) -> None:
-    """Set the isolation of a connection, and begin a transaction if it is to be one."""
-    cursor = connection.cursor()
-    cursor.execute(f"SET TRANSACTION ISOLATION LEVEL {level}")
-    if transaction:
-        cursor.execute("BEGIN TRANSACTION")
 
 
 def close(connection: Any) -> None:
