@@ -96,6 +96,13 @@ def test_the_key_of_a_long_text_is_what_the_server_makes_of_it() -> None:
     assert key_of("a") != key_of("a "), "SQL Server would call the texts equal"
 
 
+def test_more_values_than_a_server_takes_stand_in_the_statement() -> None:
+    values = tuple(range(2_001))
+    sql = f"SELECT 1 WHERE [n] IN ({', '.join(f'@p{number + 1}' for number in values)})"
+    sent = batch_of(Statement(sql, values))
+    assert sent == f"SELECT 1 WHERE [n] IN ({', '.join(f'CAST({number} AS BIGINT)' for number in values)})"
+
+
 def test_a_statement_without_values_is_sent_as_it_is() -> None:
     assert batch_of(Statement("SELECT N'it''s'")) == "SELECT N'it''s'"
     moment = datetime(2026, 1, 31, tzinfo=UTC)

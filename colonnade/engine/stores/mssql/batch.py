@@ -17,7 +17,8 @@ from colonnade.engine.sqlite_served.values import parts_of
 from colonnade.engine.stores.mssql.spelling import KEY, Key
 
 MOST: Final = 2_000
-"""Values of one statement; the server takes 2,100, two of which are the statement and the names of its values."""
+"""Values that a statement declares; more stand in its text. The server takes 2,100."""
+_GAP: Final = re.compile(r"@p(\d+)\b")
 
 _CONTINUED: Final = re.compile(r"\\[\r\n]")
 """A backslash before the end of a line is no part of a literal text of T-SQL, and neither is the end of the line."""
@@ -28,6 +29,8 @@ def batch_of(statement: Statement) -> str:
     if not statement.parameters:
         return statement.sql
     typed = [typed_literal(value) for value in statement.parameters]
+    if len(typed) > MOST:
+        return _GAP.sub(lambda gap: "CAST({1} AS {0})".format(*typed[int(gap[1]) - 1]), statement.sql)
     names = [f"@p{number}" for number in range(1, len(typed) + 1)]
     given = ", ".join(f"{name} {kind} = {text}" for name, (kind, text) in zip(names, typed, strict=True))
     declared = ", ".join(f"{name} {kind}" for name, (kind, _) in zip(names, typed, strict=True))

@@ -28,9 +28,8 @@ from colonnade.engine.plan import (
     Scan,
 )
 from colonnade.engine.relational import INLINE, Renderer, Statement
-from colonnade.engine.stores.mssql import wire
+from colonnade.engine.stores.mssql import places, wire
 from colonnade.engine.stores.mssql.spelling import MSSQL, ident, key_name, key_of, keyed, placed
-from colonnade.schemas.payloads import escape_text
 from colonnade.schemas.table import Table
 from colonnade.schemas.words import lower, two_cases
 
@@ -40,8 +39,6 @@ LONGEST: Final = 4_000
 """UTF-16 units of a text that is looked for: CHARINDEX takes no more."""
 _FEW_KEYS: Final = 8
 """Rows whose keys are bound one by one; those of more go as one JSON value."""
-_KINDS: Final = {"null": 0, "string": 1, "number": 2, "boolean": 3, "array": 4, "object": 5}
-"""What OPENJSON says of a value."""
 
 
 class MSSQLRenderer(Renderer):
@@ -129,7 +126,7 @@ class MSSQLRenderer(Renderer):
             case Null(str() as name):
                 return f"{ident(name)} IS NULL"
             case Null(At() as place):
-                return f"COALESCE({self._at(place, '[type]')}, 0) = 0"
+                return places.is_null(place)
         return super()._filter(filter)
 
     def _one_of(self, name: str, values: tuple[Any, ...]) -> str:
@@ -190,39 +187,8 @@ class MSSQLRenderer(Renderer):
             found = f"REPLACE({found}, N'{upper}', N'{small}')"
         return f"CHARINDEX({self._bind(lower(text))}, {found}) > 0"
 
-    def _at(self, place: At, what: str, where: str = "") -> str:
-        """Something of a place in JSON; null where there is nothing. The whole may be any JSON value."""
-        steps = [_plain(step) for step in place.path]
-        source = f"N'[' + {ident(place.column)} + N']'"
-        if not steps:
-            return f"(SELECT {what} FROM OPENJSON({source}) WHERE [key] = N'0'{where})"
-        *parents, last = steps
-        path = _path(parents)
-        text = f"(SELECT {what} FROM OPENJSON({source}, N'{path}') WHERE CAST([key] AS VARBINARY(MAX)) = {_utf16(last)}"
-        if last.isdecimal():  # it may be a place in a list, which a step is not
-            text += f" AND LEFT(JSON_QUERY({source}, N'{path}'), 1) = N'{{'"
-        return f"{text}{where})"
-
     def _json(self, place: At, op: str, value: Any) -> str:
-        """Typed equality at a place: null where there is nothing, false where the type is another."""
-        kind = self._at(place, "[type]")
-        if op == "has":
-            source = f"OPENJSON(N'[' + {ident(place.column)} + N']', N'{_path([_plain(step) for step in place.path])}')"
-            same = f"CAST([value] AS VARBINARY(MAX)) = {self._bind(escape_text(value).encode('utf-16-le'))}"
-            item = f"SELECT 1 FROM {source} WHERE [type] = {_KINDS['string']} AND {same}"
-            return f"CASE WHEN {kind} = {_KINDS['array']} THEN CASE WHEN EXISTS ({item}) THEN 1 ELSE 0 END END = 1"
-        if isinstance(value, bool):
-            wanted, same = "boolean", f"[value] = N'{'true' if value else 'false'}'"
-        elif isinstance(value, str):
-            wanted = "string"
-            same = f"CAST([value] AS VARBINARY(MAX)) = {self._bind(escape_text(value).encode('utf-16-le'))}"
-        else:
-            wanted = "number"
-            # As it is written too: from decimals, not every server makes the same float.
-            written = f"CAST([value] AS VARBINARY(MAX)) = {self._bind(repr(value).encode('utf-16-le'))}"
-            same = f"({written} OR TRY_CAST([value] AS FLOAT(53)) = {self._bind(float(value))})"
-        found = f"CASE WHEN [type] = {_KINDS[wanted]} AND {same} THEN 1 ELSE 0 END"
-        return f"{self._at(place, found)} {'=' if op == '=' else '<>'} 1"
+        return places.has(place, value, self._bind) if op == "has" else places.compare(place, op, value, self._bind)
 
     def patch(self, plan: Patch) -> Statement:
         """``UPDATE``, and how many rows it changed."""
@@ -252,20 +218,6 @@ def _bytes(value: Any) -> Any:
 
 def _json(rows: list[Any]) -> str:
     return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
-
-
-def _path(steps: Sequence[str]) -> str:
-    return "$[0]" + "".join(f'."{step}"' for step in steps)
-
-
-def _plain(step: str | int) -> str:
-    if not isinstance(step, str) or not step.replace("_", "a").isalnum() or not step.isascii():
-        raise TypeError(f"{step!r} is no plain step of a path")  # abilities.can_push lets no other through
-    return step
-
-
-def _utf16(text: str) -> str:
-    return f"0x{text.encode('utf-16-le').hex()}"
 
 
 @cache
