@@ -20,6 +20,7 @@ from colonnade.engine.stores.mssql.client import Client
 from colonnade.engine.stores.mssql.store import MSSQLStore
 from colonnade.errors import Conflict, StoreError
 from colonnade.schemas import RESOURCES, SPANS, THREADS
+from tests.servers.tds_double import served
 
 WRITERS = 8
 START = datetime(2026, 1, 31, tzinfo=UTC)
@@ -150,6 +151,49 @@ def test_what_takes_several_statements_is_one_all_the_same(server: Any, monkeypa
         assert storage.execute(Scan(SPANS)).num_rows == 0
         storage.observability.batch_create_spans(records=rows)
         assert storage.execute(Scan(SPANS)).num_rows == 12
+
+
+def test_a_server_killed_mid_write_keeps_what_it_acknowledged() -> None:
+    """Of the double, it is about the client: what fails has not been acknowledged, and it finds back to the server."""
+    with served() as server, colonnade.open(server.address("kept", "connect_timeout=2")) as store:
+        acknowledged: list[str] = []
+        failed: list[StoreError] = []
+        stop = threading.Event()
+
+        def write(place: int) -> None:
+            turn = 0
+            while not stop.is_set():
+                name = f"{place}-{turn}"
+                many = [span(name, spanId=f"{each}") for each in range(1 + 20 * (place % 2))]
+                try:
+                    store.observability.batch_create_spans(records=many)
+                except StoreError as error:
+                    failed.append(error)
+                    time.sleep(0.02)  # and the same again
+                else:
+                    acknowledged.append(name)
+                    turn += 1
+
+        with ThreadPoolExecutor(4) as threads:
+            tasks = [threads.submit(write, place) for place in range(4)]
+            while len(acknowledged) < 12:
+                time.sleep(0.01)
+            server.kill()
+            before = len(acknowledged)
+            while len(failed) < 4:
+                time.sleep(0.01)
+            server.start()
+            until = time.monotonic() + 60
+            while len(acknowledged) < before + 12 and time.monotonic() < until:
+                time.sleep(0.01)
+            stop.set()
+            for task in tasks:
+                task.result()
+        assert len(acknowledged) >= before + 12, "it does not find back to the server"
+        assert all("cannot be reached" in str(error) for error in failed), failed
+        found = store.execute(Scan(SPANS, columns=("traceId",))).column(0).to_pylist()
+        for name in acknowledged:
+            assert found.count(name) == 1 + 20 * (int(name[0]) % 2), name
 
 
 def test_more_threads_than_connections_take_turns(server: Any) -> None:

@@ -305,7 +305,7 @@ def test_nothing_secret_is_shown(server: Any) -> None:
 
 def test_a_database_that_is_not_there(server: Any) -> None:
     with pytest.raises(StoreError, match=r"there is no such database|refuses the user"):
-        colonnade.open(server.address("shown", database="nowhere"))
+        colonnade.open(server.address("shown", database="missing_here"))
 
 
 def test_a_server_that_cannot_be_reached() -> None:

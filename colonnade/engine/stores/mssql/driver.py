@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -38,6 +39,10 @@ _CONNECTIONS: Final = 4_096
 _BROKEN: Final = range(20_000, 20_300)
 """Numbers of errors that are the driver's own, about the line."""
 _NO_CONNECTION: Final = 20_002
+_OWN: Final = re.compile(r"DB-Lib error message (\d+), severity (\d+)")
+_SAID_BEFORE: Final = 20_018
+_BY_SEVERITY: Final = {11: 4060, 14: 18456}
+"""What the server says to who connects: that there is no such database, and that it does not know them."""
 
 
 if pymssql.get_max_connections() < _CONNECTIONS:
@@ -93,7 +98,11 @@ def _told(error: Exception) -> tuple[int, str]:
     number = given[0] if given and isinstance(given[0], int) else 0
     said = given[-1] if given else ""
     text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
-    # What the driver says goes on after what the server said, and at length.
+    # What the driver says comes after what the server said. Where that is not there, the number may be of an earlier
+    # connection that failed, which the driver does not forget; its own number is in the text, and how severe it was.
+    if (own := _OWN.match(text)) is not None:
+        number = int(own[1])
+        number = _BY_SEVERITY.get(int(own[2]), number) if number == _SAID_BEFORE else number
     text = text.split("DB-Lib error message")[0] or text
     return number, " ".join(text.split())[:500]
 
