@@ -34,6 +34,7 @@ _ROOT = Path(__file__).parents[2]
 class Server:
     """The double's process: it can be killed, and started again over the same data."""
 
+    is_double = True
     user, password, database = USER, PASSWORD, DATABASE
 
     def __init__(self, folder: Path) -> None:
