@@ -43,7 +43,7 @@ def type_of(node: exp.DataType) -> tuple[str, int]:
 
 
 def affinity(kind: str) -> str:
-    """What SQLite calls a column of it."""
+    """What SQLite calls a column of it; none for floats, whose -0.0 a REAL column of SQLite would lose."""
     if kind in TEXTS or kind in ("datetime2", "date", "datetime"):
         return "TEXT"
-    return {"float": "REAL", "real": "REAL", "varbinary": "BLOB", "binary": "BLOB", "decimal": ""}.get(kind, "INTEGER")
+    return {"float": "", "real": "", "varbinary": "BLOB", "binary": "BLOB", "decimal": ""}.get(kind, "INTEGER")
