@@ -19,7 +19,7 @@ _TOKEN: Final = re.compile(
     r'|(?P<name>\[(?:[^\]]|\]\])*\]|"(?:[^"]|"")*")'
     rf"|(?P<type>\b(?:{_TYPES})\s*\(\s*(?:max|\d+)(?:\s*,\s*\d+)?\s*\)|\bTOP\s*\(?\s*\d+)"
     r"|(?P<path>(?<=[\w)] )N?'\$[\w.\"$\[\]]{0,200}')"
-    r"|(?P<string>N?'(?:[^']|'')*')"
+    r"|(?P<string>N?'[^']*(?:''[^']*)*')"
     r"|(?P<binary>\b0x[0-9a-f]*)"
     r"|(?P<null>(?<=[(,])\s*\bNULL\b(?=\s*[,)]))"
     r"|(?P<number>(?:(?<=[(,=<>])|(?<=[(,=<>] ))-?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?(?![\w.])"
@@ -32,7 +32,7 @@ _BEGINS: Final = frozenset(
     "SELECT INSERT UPDATE DELETE MERGE CREATE ALTER DROP EXEC EXECUTE SET COMMIT ROLLBACK THROW RAISERROR PRINT RETURN "
     "DECLARE TRUNCATE WAITFOR IF SAVE BEGIN WITH".split()
 )
-_WORD: Final = re.compile(r"\[(?:[^\]]|\]\])*\]|\"(?:[^\"]|\"\")*\"|N?'(?:[^']|'')*'|@*\w+|[();]", re.S)
+_WORD: Final = re.compile(r"\[(?:[^\]]|\]\])*\]|\"(?:[^\"]|\"\")*\"|N?'[^']*(?:''[^']*)*'|@*\w+|[();]", re.S)
 
 
 def shape(sql: str) -> tuple[str, dict[str, Any]]:

@@ -16,7 +16,7 @@ from tests.servers.tds_double_changes import Compiled
 from tests.servers.tds_double_expressions import refuse, syntax
 from tests.servers.tds_double_tables import Tables
 
-_NAMES: Final = re.compile(r"\[(?:[^\]]|\]\])*\]|\"(?:[^\"]|\"\")*\"|N?'(?:[^']|'')*'", re.S)
+_NAMES: Final = re.compile(r"\[(?:[^\]]|\]\])*\]|\"(?:[^\"]|\"\")*\"|N?'[^']*(?:''[^']*)*'", re.S)
 _FOREIGN: Final = re.compile(
     r"\bLIMIT\b|\bNULLS\s+(?:FIRST|LAST)\b|::|\|\||\bRETURNING\b|\bON\s+CONFLICT\b|\bILIKE\b|\bUSING\s*\(\s*\[?\w+\]?\s*\)\s*$"
     r"|\bTRUE\b|\bFALSE\b|\bCREATE\s+(?:TABLE|VIEW|SCHEMA|INDEX|UNIQUE INDEX)\s+IF\b|\bOR\s+REPLACE\b|\bBOOLEAN\b|\bREGEXP\b"
