@@ -46,7 +46,15 @@ class Server:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        command = [sys.executable, "-m", "tests.servers.tds_double_node", str(self.folder), str(self.port), USER, PASSWORD]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.servers.tds_double_node",
+            str(self.folder),
+            str(self.port),
+            USER,
+            PASSWORD,
+        ]
         until = time.monotonic() + _PATIENCE
         with (self.folder / "output.log").open("ab") as output:
             environment = {**os.environ, "PYTHONPATH": str(_ROOT)}

@@ -87,7 +87,7 @@ class Calls(Expressions):
         if name == "ISJSON" and len(arguments) == 2:
             return Typed(f"isjson_({self.value(arguments[0]).sql}, '{arguments[1].name}')", "int")
         if name == "SCHEMA_ID":
-            found = f"(SELECT schema_id FROM \"double.schemas\" WHERE name = {self.value(arguments[0]).sql})"
+            found = f'(SELECT schema_id FROM "double.schemas" WHERE name = {self.value(arguments[0]).sql})'
             return Typed(found, "int")
         if name == "DATALENGTH":
             value = self.value(arguments[0])

@@ -73,7 +73,7 @@ class Changes(Queries):
         if column is None:
             raise error(207, f"Invalid column name '{name}'.")
         if column.computed:
-            raise error(271, f"The column \"{name}\" cannot be modified because it is a computed column.")
+            raise error(271, f'The column "{name}" cannot be modified because it is a computed column.')
         return column
 
     def _stored(self, value: Typed, column: ColumnInfo) -> str:
@@ -89,7 +89,9 @@ class Changes(Queries):
         into = node.this
         info = self._target(into.this if isinstance(into, exp.Schema) else into)
         named = [each.name for each in into.expressions] if isinstance(into, exp.Schema) else []
-        columns = [self._column_of(info, name) for name in named or [c.name for c in info.columns.values() if not c.computed]]
+        columns = [
+            self._column_of(info, name) for name in named or [c.name for c in info.columns.values() if not c.computed]
+        ]
         listed = ", ".join(quoted(column.name) for column in columns)
         self.scopes.append({})
         of = node.expression
@@ -107,7 +109,9 @@ class Changes(Queries):
             names = [f"c{place}" for place in range(len(columns))]
             text, found = self.query(of, names)
             if len(found) != len(columns):
-                raise error(121, "The select list for the INSERT statement contains more or fewer items than the insert list.")
+                raise error(
+                    121, "The select list for the INSERT statement contains more or fewer items than the insert list."
+                )
             typed = [Typed(quoted(name), each.kind, each.size) for name, each in zip(names, found, strict=True)]
             source = f"SELECT {', '.join(map(self._stored, typed, columns))} FROM ({text}) WHERE 1"
         else:

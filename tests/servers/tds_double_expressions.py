@@ -140,6 +140,9 @@ class Expressions:
         """A comparison, as the types of both sides have it."""
         by = self.common_collation(left, right)
         left, right = self._alike(left, right), self._alike(right, left)
+        if (left.kind, left.size) == ("varbinary", -1) or (right.kind, right.size) == ("varbinary", -1):
+            # Of bytes the shorter are taken as if zeros followed. (A key that is indexed is compared as it is.)
+            left, right = Typed(f"filled_({left.sql})"), Typed(f"filled_({right.sql})")
         return f"({left.sql}{f' COLLATE {by}' if by else ''} {word} {right.sql})"
 
     def _alike(self, one: Typed, other: Typed) -> Typed:
@@ -217,7 +220,9 @@ class Expressions:
                 return replace(columns[0], sql=f"({text})", name="")
             case exp.Collate():
                 inner_value, by = self.value(node.this), node.expression.name
-                return replace(inner_value, collation=collation(by, inner_value.kind or "nvarchar"), explicit=True, name="")
+                return replace(
+                    inner_value, collation=collation(by, inner_value.kind or "nvarchar"), explicit=True, name=""
+                )
             case exp.Case():
                 return self._case(node)
             case exp.If():

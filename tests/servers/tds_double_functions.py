@@ -80,7 +80,9 @@ def _difference(unit: str, start: Any, end: Any, wide: int) -> int | None:
     size = {**_UNITS, "day": _DAY}[unit.lower()]
     found = _ticks(end) // size - _ticks(start) // size
     if not wide and not -(2**31) <= found < 2**31:
-        raise error(535, "The datediff function resulted in an overflow. Try to use datediff with a less precise datepart.")
+        raise error(
+            535, "The datediff function resulted in an overflow. Try to use datediff with a less precise datepart."
+        )
     return found
 
 
@@ -149,7 +151,9 @@ def _translated(text: Any, old: Any, new: Any) -> str | None:
     if text is None or old is None or new is None:
         return None
     if units(old) != units(new):
-        raise error(9828, "The second and third arguments of the TRANSLATE built-in function must contain an equal number.")
+        raise error(
+            9828, "The second and third arguments of the TRANSLATE built-in function must contain an equal number."
+        )
     return str(text).translate(dict(zip(map(ord, reversed(old)), reversed(new), strict=True)))
 
 
@@ -158,7 +162,9 @@ def _cased(change: Callable[[str], str]) -> Callable[[Any], Any]:
 
     def changed(text: Any) -> Any:
         letters = (change(letter) for letter in str(text))
-        return None if text is None else "".join(n if len(n) == 1 else o for n, o in zip(letters, str(text), strict=True))
+        return (
+            None if text is None else "".join(n if len(n) == 1 else o for n, o in zip(letters, str(text), strict=True))
+        )
 
     return changed
 
@@ -301,8 +307,12 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "concat_": lambda *parts: "".join(convert(part, "nvarchar") or "" for part in parts),
     "less_": _less,
     "sqrt_": _guarded("SQRT", math.sqrt),
-    "floor_": lambda value: None if value is None else math.floor(value) if isinstance(value, int) else float(math.floor(value)),
-    "ceiling_": lambda value: None if value is None else math.ceil(value) if isinstance(value, int) else float(math.ceil(value)),
+    "floor_": lambda value: (
+        None if value is None else math.floor(value) if isinstance(value, int) else float(math.floor(value))
+    ),
+    "ceiling_": lambda value: (
+        None if value is None else math.ceil(value) if isinstance(value, int) else float(math.ceil(value))
+    ),
     "power_": _power,
     "unicode_": lambda text: ord(text[0]) if text else None,
     "nchar_": lambda number: None if number is None else chr(number),
@@ -314,6 +324,7 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "open_json_as": json.open_json_as,
     "object_name_": _object_name,
     "bytes_": lambda one, other: None if one is None or other is None else one + other,
+    "filled_": lambda raw: raw.rstrip(b"\0") if isinstance(raw, bytes) else raw,
     "utf8_": lambda text: None if text is None else str(text).encode(),
     "digest_": _digest,
     "nonzero_": _nonzero,

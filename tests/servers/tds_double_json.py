@@ -35,9 +35,7 @@ def _refused(name: str) -> Any:
 
 
 def _loaded(text: str) -> Any:
-    return json.loads(
-        text, parse_int=Number, parse_float=Number, parse_constant=_refused, object_pairs_hook=_first
-    )
+    return json.loads(text, parse_int=Number, parse_float=Number, parse_constant=_refused, object_pairs_hook=_first)
 
 
 @lru_cache(maxsize=512)

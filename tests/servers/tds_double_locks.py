@@ -27,12 +27,12 @@ class Locks:
             while (held := self._holders.get(name)) is not None and held[0] is not owner:
                 if self._closes_a_circle(owner, name):
                     raise deadlock()
+                if (left := until - monotonic()) <= 0:
+                    return False
                 waited = True
                 self._waiting[owner] = name
-                there_is_time = self._changed.wait(until - monotonic()) if until > monotonic() else False
+                self._changed.wait(left)
                 self._waiting.pop(owner, None)
-                if not there_is_time and monotonic() >= until:
-                    return False
             times = self._holders[name][1] if name in self._holders else 0
             self._holders[name] = (owner, times + 1)
         return None if waited else True

@@ -23,6 +23,12 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def _has_aggregate(node: exp.Expression) -> bool:
+    if isinstance(node, exp.Subquery | exp.Window | exp.Exists):
+        return False
+    return isinstance(node, exp.AggFunc) or any(map(_has_aggregate, node.iter_expressions()))
+
+
 class Queries(Calls):
     """SELECT, and what it reads from."""
 
@@ -52,7 +58,8 @@ class Queries(Calls):
             raise error(205, "All queries combined using a UNION must have an equal number of expressions.")
         every = " ALL" if isinstance(node, exp.Union) and not node.args.get("distinct") else ""
         merged = [
-            replace(self.merged(one.sql, (one, other)), name=one.name) for one, other in zip(columns, others, strict=True)
+            replace(self.merged(one.sql, (one, other)), name=one.name)
+            for one, other in zip(columns, others, strict=True)
         ]
         return f"SELECT * FROM ({left}) {word}{every} SELECT * FROM ({right})", merged
 
@@ -118,6 +125,10 @@ class Queries(Calls):
     def _group(self, node: exp.Select) -> str:
         group = node.args.get("group")
         if group is None:
+            chosen = [each.this if isinstance(each, exp.Alias) else each for each in node.expressions]
+            if any(map(_has_aggregate, chosen)):
+                for each in chosen:
+                    self._check_grouped(each, set())
             return ""
         terms = []
         for each in group.expressions:
@@ -243,7 +254,8 @@ class Queries(Calls):
         names = [column.name for column in node.args["alias"].columns]
         rows = [[self.value(each) for each in row.expressions] for row in node.expressions]
         columns = [
-            replace(self.merged("", column), name=name) for name, column in zip(names, zip(*rows, strict=True), strict=True)
+            replace(self.merged("", column), name=name)
+            for name, column in zip(names, zip(*rows, strict=True), strict=True)
         ]
         self._see(node.alias, columns)
         text = ", ".join(f"({', '.join(each.sql for each in row)})" for row in rows)
@@ -271,7 +283,9 @@ class Queries(Calls):
             value = f"json_extract({quoted(alias)}.value, '$[{place}]')"
             value = f"as_type({value}, 'float')" if kind == "float" else value
             value = f"unhex_({value})" if kind == "varbinary" else value
-            by = "code_units" if name == "key" and not given else "any_case" if kind in ("nvarchar", "varchar") else None
+            by = (
+                "code_units" if name == "key" and not given else "any_case" if kind in ("nvarchar", "varchar") else None
+            )
             read[name.lower()] = Typed(value, kind, size, by, name=name)
         self.scopes[-1][alias.lower()] = read
         return f"json_each({call}) AS {quoted(alias)}"

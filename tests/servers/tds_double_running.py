@@ -107,7 +107,10 @@ class Running:
     def _to_write(self) -> None:
         if self._writing:
             return
-        if self.database.locks.acquire(self, _WRITING, self.lock_timeout if self.lock_timeout >= 0 else PATIENCE) is False:
+        if (
+            self.database.locks.acquire(self, _WRITING, self.lock_timeout if self.lock_timeout >= 0 else PATIENCE)
+            is False
+        ):
             raise error(1222, "Lock request time out period exceeded.")
         self._writing = True
         if not self._opened:
@@ -148,7 +151,11 @@ class Running:
 
     def evaluated(self, text: str, node: exp.Expression) -> Any:
         """The value of an expression."""
-        if isinstance(node, exp.Parameter) and isinstance(node.this, exp.Var) and node.this.name.lower() in self.variables:
+        if (
+            isinstance(node, exp.Parameter)
+            and isinstance(node.this, exp.Var)
+            and node.this.name.lower() in self.variables
+        ):
             return self.variables[node.this.name.lower()]
         return self.rows(f"{text}\0{node.sql('tsql')}", exp.Select(expressions=[node.copy()]))[0][0]
 

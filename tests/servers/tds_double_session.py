@@ -141,7 +141,9 @@ class Session(Running):
                 call(self, node)
             case exp.Set():
                 self._assign(text, node)
-            case exp.Select() if all(isinstance(e, exp.EQ) and isinstance(e.this, exp.Parameter) for e in node.expressions):
+            case exp.Select() if all(
+                isinstance(e, exp.EQ) and isinstance(e.this, exp.Parameter) for e in node.expressions
+            ):
                 self._select_into(text, node)
             case _:
                 self.run_compiled(text, node)
@@ -211,7 +213,7 @@ class Session(Running):
             raise refuse(text)
         key = pair.this.this.name.lower()
         if key not in self.types:
-            raise error(137, f"Must declare the scalar variable \"@{key}\".")
+            raise error(137, f'Must declare the scalar variable "@{key}".')
         self.variables[key] = convert(self.evaluated(text, pair.expression), *self.types[key])
 
     def _select_into(self, text: str, node: exp.Select) -> None:

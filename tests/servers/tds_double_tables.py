@@ -20,7 +20,9 @@ _THE_OBJECT: Final = '(SELECT object_id FROM "double.objects" WHERE full_name = 
 
 
 def _text(value: Any) -> str:
-    return "NULL" if value is None else str(value) if isinstance(value, int) else "'" + str(value).replace("'", "''") + "'"
+    return (
+        "NULL" if value is None else str(value) if isinstance(value, int) else "'" + str(value).replace("'", "''") + "'"
+    )
 
 
 class Tables(Changes):
@@ -49,7 +51,7 @@ class Tables(Changes):
         full, schema = self._full(node), node.db or "dbo"
         if full in self.tables:
             raise error(2714, f"There is already an object named '{node.name}' in the database.")
-        found = f"(SELECT schema_id FROM \"double.schemas\" WHERE name = {_text(schema)})"
+        found = f'(SELECT schema_id FROM "double.schemas" WHERE name = {_text(schema)})'
         names = f"{_text(node.name)}, '{kind}', {_text(full)}"
         # A schema that is not there is noticed by the function.
         where = f"SELECT known_schema({found}, {_text(schema)}), {names}"
@@ -62,24 +64,31 @@ class Tables(Changes):
         lines, key, after, pk_name, clustered = [], [], self._new_object(table, "U"), f"PK_{table.name}", True
         for each in node.this.expressions:
             if isinstance(each, exp.ColumnDef):
+                if any(isinstance(of.kind, exp.PrimaryKeyColumnConstraint) for of in each.constraints):
+                    key = [(each.name, False)]
                 lines.append(self._column_of_table(info, each, len(info.columns) + 1, after))
                 continue
-            pk_name = each.name or pk_name if isinstance(each, exp.Constraint) else pk_name
             parts = each.expressions if isinstance(each, exp.Constraint) else [each]
-            for part in parts:
-                if not isinstance(part, exp.PrimaryKey):
-                    clustered = clustered and "NONCLUSTERED" not in part.sql("tsql").upper()
-                    part = next((inner for inner in part.find_all(exp.PrimaryKey)), part)
-                if isinstance(part, exp.PrimaryKey) or part.expressions:
-                    key = [(self._key_name(term), bool(term.args.get("desc"))) for term in part.expressions]
-                elif "CLUSTERED" not in part.sql("tsql").upper() and "PRIMARY" not in part.sql("tsql").upper():
-                    raise refuse(each.sql("tsql"))
+            terms = [term for part in parts for term in self._key_terms(part)]
+            if not terms or (isinstance(parts[0], exp.UniqueColumnConstraint)):
+                raise refuse(each.sql("tsql"))
+            pk_name = each.name if isinstance(each, exp.Constraint) else pk_name
+            clustered = not any(isinstance(part, exp.NonClusteredColumnConstraint) for part in parts)
+            key = [(self._key_name(term), bool(term.args.get("desc"))) for term in terms]
         if not lines:
             raise refuse(node.sql("tsql"))
         sql = f"CREATE TABLE {quoted(full)} (\n  " + ",\n  ".join(lines) + "\n)"
         if key:
             after += self._index(info, pk_name, key, [], unique=True, primary=True, clustered=clustered, where=None)
         return Compiled("DDL", sql, after=tuple(after))
+
+    def _key_terms(self, part: exp.Expression) -> list[exp.Expression]:
+        """The columns of a key: PRIMARY KEY, or CLUSTERED after it."""
+        if isinstance(part, exp.PrimaryKey):
+            return list(part.expressions)
+        if isinstance(part, exp.ClusteredColumnConstraint | exp.NonClusteredColumnConstraint):
+            return list(part.this)
+        return []
 
     def _key_name(self, term: exp.Expression) -> str:
         return term.this.name if isinstance(term, exp.Ordered) else term.name
@@ -88,10 +97,14 @@ class Tables(Changes):
         kinds = [each.kind for each in node.constraints]
         collated = next((each.this.name for each in kinds if isinstance(each, exp.CollateColumnConstraint)), None)
         computed = next((each for each in kinds if isinstance(each, exp.ComputedColumnConstraint)), None)
-        required = any(isinstance(each, exp.NotNullColumnConstraint) and not each.args.get("allow_null") for each in kinds)
+        required = any(
+            isinstance(each, exp.NotNullColumnConstraint) and not each.args.get("allow_null") for each in kinds
+        )
         line = quoted(node.name)
         if computed is not None:
-            self.scopes.append({"": {n: Typed(quoted(c.name), c.kind, c.size, c.collation) for n, c in info.columns.items()}})
+            self.scopes.append(
+                {"": {n: Typed(quoted(c.name), c.kind, c.size, c.collation) for n, c in info.columns.items()}}
+            )
             value = self.value(computed.this)
             self.scopes.pop()
             kind, size = value.kind or "nvarchar", value.size
@@ -121,7 +134,7 @@ class Tables(Changes):
         index = node.this
         info = self.tables.get(self._full(index.args["table"]))
         if info is None:
-            raise error(1088, f"Cannot find the object \"{index.args['table'].sql('tsql')}\".")
+            raise error(1088, f'Cannot find the object "{index.args["table"].sql("tsql")}".')
         given = index.args["params"]
         key = [(self._key_name(term), bool(term.args.get("desc"))) for term in given.args["columns"]]
         where = given.args.get("where")
@@ -149,7 +162,9 @@ class Tables(Changes):
         number = f'(SELECT count(*) + 1 FROM "double.indexes" WHERE object_id = {the})'
         last = f'(SELECT max(index_id) FROM "double.indexes" WHERE object_id = {the})'
         flags = f"{int(unique)}, {int(primary)}, {1 if clustered else 2}, {_text(where)}"
-        made = [f'INSERT INTO "double.indexes" VALUES ({the}, new_index({number}, {_text(name)}), {_text(name)}, {flags})']
+        made = [
+            f'INSERT INTO "double.indexes" VALUES ({the}, new_index({number}, {_text(name)}), {_text(name)}, {flags})'
+        ]
         columns = [(each, place, down, 0) for place, (each, down) in enumerate(key, 1)]
         columns += [(each, 0, False, 1) for each in included]
         for place, (each, ordinal, down, extra) in enumerate(columns, 1):
@@ -157,7 +172,9 @@ class Tables(Changes):
             if column is None:
                 raise error(1911, f"Column name '{each}' does not exist in the target table or view.")
             if not extra and column.size == -1 and column.kind in (*TEXTS, "varbinary"):
-                raise error(1919, f"Column '{each}' in table '{info.name}' is of a type that is invalid for use as a key.")
+                raise error(
+                    1919, f"Column '{each}' in table '{info.name}' is of a type that is invalid for use as a key."
+                )
             of = f'(SELECT column_id FROM "double.columns" WHERE object_id = {the} AND name = {_text(each)})'
             made.append(
                 f'INSERT INTO "double.index_columns" VALUES ({the}, {last}, {place}, {ordinal}, {of}, {int(down)}, {extra})'
@@ -201,7 +218,7 @@ class Tables(Changes):
         full = self._full(node.this)
         info = self.tables.get(full)
         if info is None:
-            raise error(4902, f"Cannot find the object \"{full}\".")
+            raise error(4902, f'Cannot find the object "{full}".')
         statements: list[str] = []
         for action in node.args["actions"]:
             if not isinstance(action, exp.ColumnDef):
@@ -217,17 +234,26 @@ class Tables(Changes):
     def drop(self, node: exp.Drop) -> Compiled:
         """DROP TABLE, VIEW, INDEX or SCHEMA."""
         table = node.args["tables"][0]
-        kind, full = node.args["kind"].upper(), self._full(node.args["cluster"].this if node.args.get("cluster") else table)
+        kind, full = (
+            node.args["kind"].upper(),
+            self._full(node.args["cluster"].this if node.args.get("cluster") else table),
+        )
         the = _THE_OBJECT.format(name=_text(full))
         if kind == "SCHEMA":
             return Compiled("DDL", f'DELETE FROM "double.schemas" WHERE name = {_text(table.name)}')
         if kind == "INDEX":
             sql = f"DROP INDEX {quoted(f'{full}.{table.name}')}"
-            return Compiled("DDL", sql, after=(f'DELETE FROM "double.indexes" WHERE object_id = {the} AND name = {_text(table.name)}',))
+            return Compiled(
+                "DDL",
+                sql,
+                after=(f'DELETE FROM "double.indexes" WHERE object_id = {the} AND name = {_text(table.name)}',),
+            )
         if full not in self.tables:
             if node.args.get("exists"):
                 return Compiled("DDL", "SELECT 1")
-            raise QueryError(f"Cannot drop the {kind.lower()} '{table.sql('tsql')}', because it does not exist.", number=3701)
+            raise QueryError(
+                f"Cannot drop the {kind.lower()} '{table.sql('tsql')}', because it does not exist.", number=3701
+            )
         names = ("columns", "indexes", "index_columns", "objects")
         after = tuple(f'DELETE FROM "double.{name}" WHERE object_id = {the}' for name in names)
         return Compiled("DDL", f"DROP {kind} {quoted(full)}", after=after)

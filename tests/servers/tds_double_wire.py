@@ -148,6 +148,4 @@ class Answer:
 
 
 def _done(status: DoneStatus, command: str, count: int, tds_version: int) -> bytes:
-    return done(
-        status=status, current_command=COMMANDS.get(command, 0), row_count=count, tds_version=tds_version
-    )
+    return done(status=status, current_command=COMMANDS.get(command, 0), row_count=count, tds_version=tds_version)
