@@ -44,7 +44,8 @@ def _console(example: str, folder: Path) -> None:
 def _ado(place: Place) -> str:
     """A place as a connection string of Microsoft's."""
     name, password = (f'"{text}"' for text in (place.user, place.password))
-    return f"Server={place.server},{place.port};Database={place.database};User Id={name};Password={password}"
+    said = f"Server={place.server},{place.port};Database={place.database};User Id={name};Password={password}"
+    return f"{said};TrustServerCertificate=true"
 
 
 def _python(example: str, names: dict[str, object], page: Path) -> None:
@@ -103,7 +104,8 @@ def test_examples_do_what_they_say(
         place = place_of(there.address("documented"))
         there.address("custom_schema")  # which is emptied
         text = text.replace("mssql://user:password@localhost:1433/mydb", there.address("documented"))
-        text = text.replace("Server=localhost,1433;Database=mydb;User Id=user;Password=password", _ado(place))
+        ado = '"Server=localhost,1433;Database=mydb;User Id=user;Password=password;TrustServerCertificate=true"'
+        text = text.replace(ado, repr(_ado(place)))
         text = text.replace('server="localhost"', f"server={place.server!r}").replace("port=1433", f"port={place.port}")
         text = text.replace('database="mydb"', f"database={place.database!r}")
         text = text.replace('user="user"', f"user={place.user!r}")

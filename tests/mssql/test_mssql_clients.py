@@ -190,7 +190,8 @@ def test_a_server_killed_mid_write_keeps_what_it_acknowledged() -> None:
             for task in tasks:
                 task.result()
         assert len(acknowledged) >= before + 12, "it does not find back to the server"
-        assert all("cannot be reached" in str(error) for error in failed), failed
+        others = {str(error) for error in failed if "cannot be reached" not in str(error)}
+        assert not others
         found = store.execute(Scan(SPANS, columns=("traceId",))).column(0).to_pylist()
         for name in acknowledged:
             assert found.count(name) == 1 + 20 * (int(name[0]) % 2), name
