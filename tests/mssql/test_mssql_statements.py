@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -124,8 +124,8 @@ _ASKED: Final[Mapping[str, Callable[[Any], Any]]] = {
 
 
 @pytest.fixture(scope="module")
-def sent(tds_double: Any) -> Iterator[Mapping[str, Recorded]]:
-    """What is sent when the questions of all stores and those of ``store.queries`` are asked, which a double answers."""
+def sent(tds_double: Any) -> Mapping[str, Recorded]:
+    """What is sent when the questions of all stores and those of ``store.queries`` are asked: a double answers."""
     recorded: dict[str, Recorded] = {"questions": {}, "queries": {}}
     statements: list[str] = []
     with pytest.MonkeyPatch.context() as patched:
@@ -144,7 +144,7 @@ def sent(tds_double: Any) -> Iterator[Mapping[str, Recorded]]:
             missing = {each for each in dir(type(storage.queries)) if not each.startswith("_")}
             missing -= {*_ASKED, *_NOT_RECORDED, "name", "init"}
             assert not {each for each in missing if type(vars(type(storage.queries)).get(each)).__name__ == "operation"}
-    yield recorded
+    return recorded
 
 
 def _noting(function: Callable[..., Any], statements: list[str]) -> Callable[..., Any]:
@@ -195,7 +195,7 @@ def test_statements_are_t_sql_to_sqlglot(group: tuple[str, Recorded]) -> None:
             parsed(sql)
 
 
-def parsed(sql: str) -> list[exp.Expression]:
+def parsed(sql: str) -> list[exp.Expr]:
     """The parts of a statement; an error where one is no T-SQL, or nothing that the parser understands."""
     text = sql
     for part in _NOT_PARSED:

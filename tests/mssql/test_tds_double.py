@@ -65,7 +65,7 @@ def test_types_come_back_as_they_were(client: Client) -> None:
     )
     long = "😀é'x" * 250_000
     moment = datetime(1969, 12, 31, 23, 59, 59, 999999)
-    rows = [
+    rows: list[tuple[Any, ...]] = [
         (1, 2**63 - 1, 0.1, True, moment, b"\0\xff", "", "x"),
         (2, -(2**63), -0.0, False, datetime(9999, 12, 31, 23, 59, 59, 999999), b"", long, long),
         (3, *[None] * 7),
@@ -254,7 +254,10 @@ def test_application_locks(connect: Callable[..., Client]) -> None:
 def test_who_closes_a_circle_of_waiting_is_told(connect: Callable[..., Client]) -> None:
     one, other = connect(), connect()
     one.run("CREATE TABLE t (id INT)")
-    take = "DECLARE @g INT; EXEC @g = sp_getapplock @Resource = N'y', @LockMode = N'Exclusive', @LockTimeout = 9000; SELECT @g AS g"
+    take = (
+        "DECLARE @g INT; EXEC @g = sp_getapplock @Resource = N'y', @LockMode = N'Exclusive', @LockTimeout = 9000; "
+        "SELECT @g AS g"
+    )
     one.run("BEGIN TRANSACTION; INSERT INTO t VALUES (1)")
     other.run("BEGIN TRANSACTION")
     other.run(take)
@@ -278,7 +281,8 @@ def _victim(client: Client) -> int:
 def test_parameters_of_sp_executesql(client: Client) -> None:
     batch = (
         "DECLARE @p1 NVARCHAR(MAX) = N'it''s', @p2 VARBINARY(200) = 0x61, @p3 FLOAT(53) = CAST(CAST(3 AS BIGINT) AS "
-        "FLOAT(53)) * POWER(CAST(2 AS FLOAT(53)), -1);\nEXEC sp_executesql N'SELECT @p1 AS a, @p2 AS b, @p3 AS c, N''x'' AS d', "
+        "FLOAT(53)) * POWER(CAST(2 AS FLOAT(53)), -1);\n"
+        "EXEC sp_executesql N'SELECT @p1 AS a, @p2 AS b, @p3 AS c, N''x'' AS d', "
         "N'@p1 NVARCHAR(MAX), @p2 VARBINARY(200), @p3 FLOAT(53)', @p1, @p2, @p3"
     )
     assert client.run(batch) == [("it's", b"a", 1.5, "x")]
@@ -298,9 +302,9 @@ def test_catch_and_throw(client: Client) -> None:
     assert client.run("SELECT id FROM t") == [(1,)]
 
 
-@pytest.mark.parametrize(("options", "number"), [({"password": "wrong"}, 18456), ({"database": "missing_one"}, 4060)])
+@pytest.mark.parametrize(("options", "number"), [({"database": "missing_one"}, 4060), ({"password": "wrong"}, 18456)])
 def test_logins_that_are_refused(tds_double: Any, options: dict[str, str], number: int) -> None:
-    tds_double.command("SELECT 1 AS x")  # pymssql keeps the number of a login that failed until one succeeds
+    # In this order: pymssql remembers the number of the severest login that failed, and tells it of those after it.
     with pytest.raises(pymssql.OperationalError, match=str(number)):
         tds_double.connect(**options)
 

@@ -26,7 +26,6 @@ _KINDS: Final[Mapping[str, tuple[str, str | None]]] = {
     "UNICODE": ("unicode_", "int"),
     "NULLIF": ("nullif", None),
     "CONCAT": ("concat_", "nvarchar"),
-    "RTRIM": ("rtrim", "nvarchar"),
     "REVERSE": ("reverse_", "nvarchar"),
     "SERVERPROPERTY": ("server_property", None),
 }
@@ -43,9 +42,9 @@ _CONSTANTS: Final = {
 class Calls(Expressions):
     """Values that are calls of functions."""
 
-    def function(self, node: exp.Expression) -> Typed:
+    def function(self, node: exp.Expr) -> Typed:
         """A call; of one that the double does not know an error of its own."""
-        known: Mapping[type[exp.Expression], Callable[[], Typed]] = {
+        known: Mapping[type[exp.Expr], Callable[[], Typed]] = {
             exp.Cast: lambda: self._cast(node),
             exp.TryCast: lambda: self._cast(node, "try_as_type"),
             exp.Convert: lambda: self._convert(node),
@@ -67,7 +66,7 @@ class Calls(Expressions):
         }
         if type(node) in known:
             return known[type(node)]()
-        texts = {
+        texts: Mapping[type[exp.Expr], str] = {
             exp.Lower: "lower_",
             exp.Upper: "upper_",
             exp.Left: "left_",
@@ -79,10 +78,10 @@ class Calls(Expressions):
             return self._text(texts[type(node)], node)
         if isinstance(node, exp.Length):
             return Typed(f"len_({self._bare(node.this).sql})", "int")
-        name = node.name.upper() if isinstance(node, exp.Anonymous) else node.sql_names()[0] if node.is_type else ""
-        return self._named(node, name or type(node).__name__.upper())
+        name = node.name if isinstance(node, exp.Anonymous) else type(node).__name__
+        return self._named(node, name.upper())
 
-    def _named(self, node: exp.Expression, name: str) -> Typed:
+    def _named(self, node: exp.Expr, name: str) -> Typed:
         arguments = node.expressions if isinstance(node, exp.Anonymous | exp.Concat) else list(node.iter_expressions())
         if name == "ISJSON" and len(arguments) == 2:
             return Typed(f"isjson_({self.value(arguments[0]).sql}, '{arguments[1].name}')", "int")
@@ -102,25 +101,25 @@ class Calls(Expressions):
         by = next(((each.collation, each.explicit) for each in values if each.collation), (None, False))
         return Typed(text, kind or values[0].kind, -1, *by)
 
-    def _bare(self, node: exp.Expression) -> Typed:
+    def _bare(self, node: exp.Expr) -> Typed:
         """What a function is given, without the cast to text that sqlglot puts around it."""
         if isinstance(node, exp.Cast) and isinstance(node.to, exp.DataType) and node.to.this == exp.DataType.Type.TEXT:
             node = node.this
         return self.value(node)
 
-    def _text(self, function: str, node: exp.Expression) -> Typed:
+    def _text(self, function: str, node: exp.Expr) -> Typed:
         given = list(node.iter_expressions())
         values = [self._bare(each) for each in given]
         first = values[0]
         text = f"{function}({', '.join(each.sql for each in values)})"
         return Typed(text, first.kind or "nvarchar", -1, first.collation, first.explicit)
 
-    def _cast(self, node: exp.Expression, word: str = "as_type") -> Typed:
+    def _cast(self, node: exp.Expr, word: str = "as_type") -> Typed:
         assert isinstance(node, exp.Cast)
         to = node.to
         return self.cast(self.value(node.this), to, word=word)
 
-    def _convert(self, node: exp.Expression) -> Typed:
+    def _convert(self, node: exp.Expr) -> Typed:
         style = node.args.get("style")
         if style is not None and not isinstance(style, exp.Literal):
             raise refuse("a style of CONVERT that is no number")
@@ -128,7 +127,7 @@ class Calls(Expressions):
         number = int(style.name) if style is not None else 0
         return self.cast(self.value(node.expression), node.this, style=number, word=word)
 
-    def _count(self, node: exp.Expression) -> Typed:
+    def _count(self, node: exp.Expr) -> Typed:
         kind = "bigint" if node.args.get("big_int") else "int"
         if isinstance(node.this, exp.Star):
             return Typed("count(*)", kind)
@@ -138,7 +137,7 @@ class Calls(Expressions):
             return Typed(f"count(DISTINCT {value.sql}{by})", kind)
         return Typed(f"count({self.value(node.this).sql})", kind)
 
-    def _sum(self, node: exp.Expression) -> Typed:
+    def _sum(self, node: exp.Expr) -> Typed:
         value = self.value(node.this)
         if value.kind in ("bit", *TEXTS, "datetime2", "varbinary"):
             raise error(8117, f"Operand data type {value.kind} is invalid for sum operator.")
@@ -149,7 +148,7 @@ class Calls(Expressions):
             return Typed(f"as_type(sum_({value.sql}), '{kind}')", kind)
         return Typed(f"sum({value.sql})", value.kind)
 
-    def _average(self, node: exp.Expression) -> Typed:
+    def _average(self, node: exp.Expr) -> Typed:
         value = self.value(node.this)
         if value.kind in ("bit", *TEXTS, "datetime2", "varbinary"):
             raise error(8117, f"Operand data type {value.kind} is invalid for avg operator.")
@@ -157,7 +156,7 @@ class Calls(Expressions):
             return Typed(f"(sum({value.sql}) / count({value.sql}))", value.kind)  # whole numbers have a whole average
         return Typed(f"avg({value.sql})", value.kind)
 
-    def _extreme(self, function: str, node: exp.Expression) -> Typed:
+    def _extreme(self, function: str, node: exp.Expr) -> Typed:
         value = self.value(node.this)
         if value.kind == "bit":
             raise error(8117, f"Operand data type bit is invalid for {function} operator.")
@@ -173,7 +172,7 @@ class Calls(Expressions):
             terms.append(f"{value.sql}{by} {'DESC' if term.args.get('desc') else 'ASC'}")
         return ", ".join(terms)
 
-    def _window(self, node: exp.Expression) -> Typed:
+    def _window(self, node: exp.Expr) -> Typed:
         of = node.this
         over = []
         if parts := node.args.get("partition_by"):
@@ -189,25 +188,25 @@ class Calls(Expressions):
         found = Typed(ranks[type(of)], "bigint") if type(of) in ranks else self.function(of)
         return Typed(f"{found.sql} OVER ({' '.join(over)})", found.kind, -1, found.collation)
 
-    def _coalesce(self, node: exp.Expression) -> Typed:
+    def _coalesce(self, node: exp.Expr) -> Typed:
         values = [self.value(each) for each in (node.this, *node.expressions)]
         return self.merged(f"coalesce({', '.join(each.sql for each in values)})", values)
 
-    def _moment(self, node: exp.Expression) -> str:
+    def _moment(self, node: exp.Expr) -> str:
         value = self.value(node.this if isinstance(node, exp.TimeStrToTime) else node)
         return value.sql if value.kind == "datetime2" else f"as_type({value.sql}, 'datetime2', 7)"
 
-    def _difference(self, node: exp.Expression) -> Typed:
+    def _difference(self, node: exp.Expr) -> Typed:
         wide = 1 if node.args.get("big_int") else 0
         end, start = self._moment(node.this), self._moment(node.expression)
         unit = node.args["unit"].name.lower()
         return Typed(f"datediff_('{unit}', {start}, {end}, {wide})", "bigint" if wide else "int")
 
-    def _added(self, node: exp.Expression) -> Typed:
+    def _added(self, node: exp.Expr) -> Typed:
         unit = node.args["unit"].name.lower()
         return Typed(f"dateadd_('{unit}', {self.value(node.expression).sql}, {self._moment(node.this)})", "datetime2")
 
-    def path(self, node: exp.Expression | None) -> str:
+    def path(self, node: exp.Expr | None) -> str:
         """A path within JSON."""
         if node is None:
             return "'$'"
@@ -215,28 +214,28 @@ class Calls(Expressions):
             return "'" + node.sql("tsql").strip("'").replace("'", "''") + "'"
         return self.value(node).sql
 
-    def _json(self, function: str, node: exp.Expression) -> Typed:
+    def _json(self, function: str, node: exp.Expr) -> Typed:
         value = self.value(node.this)
         text = f"{function}({value.sql}, {self.path(node.expression)})"
         return Typed(text, "nvarchar", -1, value.collation, value.explicit)
 
-    def _place(self, node: exp.Expression) -> Typed:
+    def _place(self, node: exp.Expr) -> Typed:
         hay, needle = self.value(node.this), self.value(node.args["substr"])
         start = self.value(node.args["position"]).sql if node.args.get("position") else "1"
         return Typed(f"charindex_({needle.sql}, {hay.sql}, {start}, '{self.common_collation(hay, needle)}')", "int")
 
-    def _replace(self, node: exp.Expression) -> Typed:
+    def _replace(self, node: exp.Expr) -> Typed:
         values = [self.value(node.this), self.value(node.expression), self.value(node.args["replacement"])]
         by = self.common_collation(*values)
         explicit = any(each.explicit for each in values)
         text = f"replace_({', '.join(each.sql for each in values)}, '{by}')"
         return Typed(text, values[0].kind or "nvarchar", -1, by, explicit)
 
-    def _digest(self, node: exp.Expression) -> Typed:
+    def _digest(self, node: exp.Expr) -> Typed:
         value = self.value(node.this)
         return Typed(f"digest_({value.sql}, '{value.kind or 'nvarchar'}')", "varbinary", 32)
 
-    def _object(self, node: exp.Expression) -> Typed:
+    def _object(self, node: exp.Expr) -> Typed:
         found = f"full_name = object_name_({self.value(node.this).sql})"
         if (kind := node.args.get("expression")) is not None:
             found += f" AND type = {self.value(kind).sql}"

@@ -16,15 +16,16 @@ CREATE TABLE IF NOT EXISTS "double.schemas" (schema_id INTEGER PRIMARY KEY, name
 INSERT OR IGNORE INTO "double.schemas" VALUES (1, 'dbo'), (3, 'INFORMATION_SCHEMA'), (4, 'sys');
 CREATE TABLE IF NOT EXISTS "double.objects" (object_id INTEGER PRIMARY KEY AUTOINCREMENT, schema_id INTEGER,
   name TEXT COLLATE any_case, type TEXT, full_name TEXT UNIQUE, definition TEXT);
-CREATE TABLE IF NOT EXISTS "double.columns" (object_id INTEGER, column_id INTEGER, name TEXT COLLATE any_case, kind TEXT,
-  size INTEGER, collation_name TEXT COLLATE any_case, is_nullable INTEGER, is_computed INTEGER);
+CREATE TABLE IF NOT EXISTS "double.columns" (object_id INTEGER, column_id INTEGER, name TEXT COLLATE any_case,
+  kind TEXT, size INTEGER, collation_name TEXT COLLATE any_case, is_nullable INTEGER, is_computed INTEGER);
 CREATE TABLE IF NOT EXISTS "double.indexes" (object_id INTEGER, index_id INTEGER, name TEXT COLLATE any_case,
   is_unique INTEGER, is_primary_key INTEGER, type INTEGER, filter_definition TEXT);
 CREATE TABLE IF NOT EXISTS "double.index_columns" (object_id INTEGER, index_id INTEGER, index_column_id INTEGER,
   key_ordinal INTEGER, column_id INTEGER, is_descending_key INTEGER, is_included_column INTEGER);
 CREATE VIEW IF NOT EXISTS "sys.schemas" AS SELECT name, schema_id FROM "double.schemas";
 CREATE VIEW IF NOT EXISTS "sys.objects" AS SELECT name, object_id, schema_id, type FROM "double.objects";
-CREATE VIEW IF NOT EXISTS "sys.tables" AS SELECT name, object_id, schema_id, type FROM "double.objects" WHERE type = 'U';
+CREATE VIEW IF NOT EXISTS "sys.tables" AS SELECT name, object_id, schema_id, type FROM "double.objects"
+  WHERE type = 'U';
 CREATE VIEW IF NOT EXISTS "sys.views" AS SELECT name, object_id, schema_id, type FROM "double.objects" WHERE type = 'V';
 CREATE VIEW IF NOT EXISTS "sys.columns" AS SELECT object_id, name, column_id, collation_name, is_nullable, is_computed,
   CASE WHEN size > 0 AND kind = 'nvarchar' THEN 2 * size ELSE size END AS max_length FROM "double.columns";
@@ -35,8 +36,8 @@ CREATE VIEW IF NOT EXISTS "INFORMATION_SCHEMA.TABLES" AS SELECT s.name AS TABLE_
   CASE o.type WHEN 'U' THEN 'BASE TABLE' ELSE 'VIEW' END AS TABLE_TYPE
   FROM "double.objects" AS o JOIN "double.schemas" AS s ON s.schema_id = o.schema_id;
 CREATE VIEW IF NOT EXISTS "INFORMATION_SCHEMA.COLUMNS" AS SELECT s.name AS TABLE_SCHEMA, o.name AS TABLE_NAME,
-  c.name AS COLUMN_NAME, c.column_id AS ORDINAL_POSITION, CASE c.is_nullable WHEN 1 THEN 'YES' ELSE 'NO' END AS IS_NULLABLE,
-  c.kind AS DATA_TYPE, c.size AS CHARACTER_MAXIMUM_LENGTH, c.collation_name AS COLLATION_NAME
+  c.name AS COLUMN_NAME, c.column_id AS ORDINAL_POSITION,
+  CASE c.is_nullable WHEN 1 THEN 'YES' ELSE 'NO' END AS IS_NULLABLE, c.kind AS DATA_TYPE, c.size AS CHARACTER_MAXIMUM_LENGTH, c.collation_name AS COLLATION_NAME
   FROM "double.columns" AS c JOIN "double.objects" AS o ON o.object_id = c.object_id
   JOIN "double.schemas" AS s ON s.schema_id = o.schema_id;
 CREATE VIEW IF NOT EXISTS "sys.databases" AS SELECT 'double' AS name, 5 AS database_id, 160 AS compatibility_level,
@@ -62,8 +63,10 @@ _VIEWS: Final[Mapping[str, str]] = {
     ),
 }
 _BITS: Final = frozenset(
-    "is_nullable is_computed is_unique is_primary_key has_filter is_descending_key is_included_column "
-    "is_read_committed_snapshot_on".split()
+    (
+        *("is_nullable", "is_computed", "is_unique", "is_primary_key", "has_filter", "is_descending_key"),
+        *("is_included_column", "is_read_committed_snapshot_on"),
+    )
 )
 _NUMBERS: Final = ("_id", "_ordinal", "_length", "_level", "_POSITION", "_LENGTH", "_state")
 

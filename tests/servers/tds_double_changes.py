@@ -48,12 +48,12 @@ class Compiled:
 class Changes(Queries):
     """Statements that change rows."""
 
-    def select(self, node: exp.Expression) -> Compiled:
+    def select(self, node: exp.Expr) -> Compiled:
         """A SELECT by itself."""
         sql, columns = self.query(node)
         return Compiled("SELECT", sql, columns, locks=self.locks)
 
-    def _target(self, node: exp.Expression) -> TableInfo:
+    def _target(self, node: exp.Expr) -> TableInfo:
         if not isinstance(node, exp.Table):
             raise refuse(node.sql("tsql"))
         name = f"{node.db or 'dbo'}.{node.name}"
@@ -120,7 +120,7 @@ class Changes(Queries):
         self.scopes.pop()
         return self._returning(node, info, Compiled("INSERT", sql), info.name.split(".")[1])
 
-    def _returning(self, node: exp.Expression, info: TableInfo, made: Compiled, alias: str) -> Compiled:
+    def _returning(self, node: exp.Expr, info: TableInfo, made: Compiled, alias: str) -> Compiled:
         output = node.args.get("returning")
         if output is None:
             return made
@@ -160,9 +160,7 @@ class Changes(Queries):
         self.scopes.pop()
         return self._returning(node, info, Compiled("DELETE", sql), alias)
 
-    def _changed(
-        self, node: exp.Expression, target: exp.Expression, source: exp.Expression | None
-    ) -> tuple[TableInfo, str, str]:
+    def _changed(self, node: exp.Expr, target: exp.Expr, source: exp.Expr | None) -> tuple[TableInfo, str, str]:
         """The table, what it is called, and the FROM and WHERE."""
         conditions, text = [], ""
         if source is not None:
@@ -224,7 +222,7 @@ class Changes(Queries):
         return Compiled("MERGE", source, merge=Merge(source, names, found, update, insert))
 
     def _sets(self, info: TableInfo, then: exp.Update) -> str:
-        changes: Sequence[exp.Expression] = then.expressions
+        changes: Sequence[exp.Expr] = then.expressions
         return ", ".join(
             f"{quoted(column.name)} = {self._stored(self.value(each.expression), column)}"
             for each in changes

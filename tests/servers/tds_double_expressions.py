@@ -17,7 +17,7 @@ from tests.servers.tds_double_catalog import TableInfo
 from tests.servers.tds_double_types import NUMBERS, TEXTS, type_of
 from tests.servers.tds_double_values import collation, error
 
-_COMPARISONS: Final[Mapping[type[exp.Expression], str]] = {
+_COMPARISONS: Final[Mapping[type[exp.Expr], str]] = {
     exp.EQ: "=",
     exp.NEQ: "<>",
     exp.LT: "<",
@@ -25,7 +25,7 @@ _COMPARISONS: Final[Mapping[type[exp.Expression], str]] = {
     exp.GT: ">",
     exp.GTE: ">=",
 }
-_ARITHMETIC: Final[Mapping[type[exp.Expression], str]] = {
+_ARITHMETIC: Final[Mapping[type[exp.Expr], str]] = {
     exp.Add: "+",
     exp.Sub: "-",
     exp.Mul: "*",
@@ -92,11 +92,11 @@ class Expressions:
         self.locks = False
         """Whether it asks for locks that last."""
 
-    def query(self, node: exp.Expression, names: Sequence[str] = ()) -> tuple[str, list[Typed]]:
+    def query(self, node: exp.Expr, names: Sequence[str] = ()) -> tuple[str, list[Typed]]:
         """A SELECT, and what its columns are."""
         raise NotImplementedError
 
-    def condition(self, node: exp.Expression) -> str:
+    def condition(self, node: exp.Expr) -> str:
         """A condition; error 4145 for a value."""
         match node:
             case exp.And() | exp.Or():
@@ -132,7 +132,7 @@ class Expressions:
             severity=15,
         )
 
-    def _compared(self, node: exp.Expression) -> str:
+    def _compared(self, node: exp.Expr) -> str:
         left, right = self.value(node.this), self.value(node.expression)
         return self.compare(left, _COMPARISONS[type(node)], right)
 
@@ -182,13 +182,13 @@ class Expressions:
         listed = ", ".join(self._alike(each, left).sql for each in items)
         return f"({left.sql}{f' COLLATE {by}' if by else ''} IN ({listed}))"
 
-    def _like(self, node: exp.Expression, escape: str) -> str:
+    def _like(self, node: exp.Expr, escape: str) -> str:
         value, pattern = self.value(node.this), self.value(node.expression)
         return f"like_({value.sql}, {pattern.sql}, {escape}, '{self.common_collation(value, pattern)}')"
 
-    def value(self, node: exp.Expression) -> Typed:
+    def value(self, node: exp.Expr) -> Typed:
         """A value; error 102 for a condition."""
-        if isinstance(node, CONDITIONS) or isinstance(node, exp.Boolean | exp.Tuple):
+        if isinstance(node, (*CONDITIONS, exp.Boolean, exp.Tuple)):
             raise syntax(node.sql("tsql"))
         if type(node) in _ARITHMETIC:
             return self._arithmetic(node)
@@ -232,7 +232,7 @@ class Expressions:
                 return self.merged(text, chosen)
         return self.function(node)
 
-    def function(self, node: exp.Expression) -> Typed:
+    def function(self, node: exp.Expr) -> Typed:
         """A call of a function."""
         raise NotImplementedError
 
@@ -246,7 +246,7 @@ class Expressions:
                 return replace(found[0], name=node.name)
         raise QueryError(f"Invalid column name '{node.sql('tsql')}'.", number=207)
 
-    def _arithmetic(self, node: exp.Expression) -> Typed:
+    def _arithmetic(self, node: exp.Expr) -> Typed:
         left, right = self.value(node.this), self.value(node.expression)
         kinds, word = {left.kind, right.kind}, _ARITHMETIC[type(node)]
         if word == "+" and kinds & {"varbinary", "binary"}:

@@ -42,7 +42,7 @@ def install(connection: sqlite3.Connection, refusals: Refusals) -> None:
     for name, function in FUNCTIONS.items():
         connection.create_function(name, -1, refusals.noting(function), deterministic=True)
     connection.create_aggregate("sum_", 1, Sum)
-    connection.create_window_function("percentile_", 2, Percentile)
+    connection.create_window_function("percentile_", 2, Percentile)  # type: ignore[arg-type]
 
 
 def _length(value: Any) -> int | None:

@@ -73,13 +73,17 @@ def _steps(path: str) -> tuple[bool, tuple[str | int, ...]]:
 _NOTHING: Final = object()
 
 
+def _has(value: Any, step: str | int) -> bool:
+    if isinstance(step, int):
+        return isinstance(value, list) and step < len(value)
+    return isinstance(value, dict) and step in value
+
+
 def _at(text: Any, path: str) -> Any:
     strict, steps = _steps(path)
     found = _document(text)
     for step in steps:
-        if isinstance(step, int) and isinstance(found, list) and step < len(found):
-            found = found[step]
-        elif isinstance(step, str) and isinstance(found, dict) and step in found:
+        if _has(found, step):
             found = found[step]
         elif strict:
             raise error(13608, "Property cannot be found on the specified JSON path.")
@@ -179,12 +183,11 @@ def _cell(row: Any, path: str, kind: str, size: int, as_json: bool) -> Any:
         strict, steps = _steps(path)
         value = row
         for step in steps:
-            here = isinstance(value, dict) and step in value
-            if not here and not (isinstance(value, list) and isinstance(step, int) and step < len(value)):
+            if not _has(value, step):
                 if strict:
                     raise error(13608, "Property cannot be found on the specified JSON path.")
                 return None
-            value = value[step]  # type: ignore[index]
+            value = value[step]
     if as_json:
         return _written(value) if isinstance(value, dict | list) else None
     text = _scalar(value)

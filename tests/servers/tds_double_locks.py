@@ -1,4 +1,4 @@
-"""Locks of the TDS double: who waits for whom is known, so that whoever closes a circle is told at once (error 1205)."""
+"""Locks of the TDS double: who waits for whom is known, so whoever closes a circle is told at once (error 1205)."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Login:
         return (user, password) == self._known
 
 
-class DoubleConnection(Connection):
+class DoubleConnection(Connection):  # type: ignore[misc]
     """One client's connection, with its session."""
 
     def __init__(self, *given: Any, databases: Databases, **options: Any) -> None:
@@ -126,7 +126,7 @@ class _Handler(socketserver.BaseRequestHandler):
             connection.end()
 
 
-class DoubleServer(BridgeServer):
+class DoubleServer(BridgeServer):  # type: ignore[misc]
     """The server."""
 
     request_queue_size = 256

@@ -23,7 +23,7 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _has_aggregate(node: exp.Expression) -> bool:
+def _has_aggregate(node: exp.Expr) -> bool:
     if isinstance(node, exp.Subquery | exp.Window | exp.Exists):
         return False
     return isinstance(node, exp.AggFunc) or any(map(_has_aggregate, node.iter_expressions()))
@@ -37,7 +37,7 @@ class Queries(Calls):
         self._known: dict[str, list[Typed]] = {}
         """Common table expressions."""
 
-    def query(self, node: exp.Expression, names: Sequence[str] = ()) -> tuple[str, list[Typed]]:
+    def query(self, node: exp.Expr, names: Sequence[str] = ()) -> tuple[str, list[Typed]]:
         """A SELECT, whose columns can be given names."""
         match node:
             case exp.Subquery():
@@ -105,7 +105,7 @@ class Queries(Calls):
     def _renamed(self, columns: list[Typed], names: Sequence[str]) -> list[Typed]:
         return [replace(column, name=name) for column, name in zip(columns, names, strict=True)] if names else columns
 
-    def _chosen(self, node: exp.Expression) -> list[Typed]:
+    def _chosen(self, node: exp.Expr) -> list[Typed]:
         if isinstance(node, exp.Star) or (isinstance(node, exp.Column) and isinstance(node.this, exp.Star)):
             of = node.table.lower() if isinstance(node, exp.Column) else ""
             found = [
@@ -141,7 +141,7 @@ class Queries(Calls):
             self._check_grouped(chosen.this if isinstance(chosen, exp.Alias) else chosen, known)
         return f" GROUP BY {', '.join(terms)}"
 
-    def _check_grouped(self, node: exp.Expression, known: set[str]) -> None:
+    def _check_grouped(self, node: exp.Expr, known: set[str]) -> None:
         if node.sql("tsql").lower() in known or isinstance(node, exp.AggFunc | exp.Subquery | exp.Window):
             return
         if isinstance(node, exp.Column):
@@ -184,7 +184,7 @@ class Queries(Calls):
             raise error(1033, "The ORDER BY clause is invalid in subqueries unless TOP or OFFSET is also specified.")
         return text + (f" OFFSET {self.value(offset.expression).sql}" if offset is not None else "")
 
-    def _sources(self, node: exp.Expression) -> str:
+    def _sources(self, node: exp.Expr) -> str:
         first = node.args.get("from_")
         if first is None:
             return ""
@@ -206,7 +206,7 @@ class Queries(Calls):
         on = f" ON {self.condition(condition)}" if condition is not None else ""
         return f" {side + ' ' if side else ''}{'CROSS ' if not on else ''}JOIN {source}{on}"
 
-    def source(self, node: exp.Expression) -> str:
+    def source(self, node: exp.Expr) -> str:
         """What stands after FROM; its columns can be read from then on."""
         match node:
             case exp.Table() if isinstance(node.this, exp.OpenJSON):

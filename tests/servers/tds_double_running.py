@@ -136,7 +136,7 @@ class Running:
             self.database.tables[version] = tables(self.connection)
         return self.database.tables[version]
 
-    def _compiled(self, text: str, node: exp.Expression) -> Compiled:
+    def _compiled(self, text: str, node: exp.Expr) -> Compiled:
         if self._changed_tables:
             return compiled(node, self.tables(), self.types)
         key = (schema_version(self.connection), f"{text}\0{self.types}")
@@ -149,7 +149,7 @@ class Running:
         found = self._execute(f"SELECT {condition(text, self.tables())}").fetchone()[0]
         return bool(found)
 
-    def evaluated(self, text: str, node: exp.Expression) -> Any:
+    def evaluated(self, text: str, node: exp.Expr) -> Any:
         """The value of an expression."""
         if (
             isinstance(node, exp.Parameter)
@@ -159,13 +159,13 @@ class Running:
             return self.variables[node.this.name.lower()]
         return self.rows(f"{text}\0{node.sql('tsql')}", exp.Select(expressions=[node.copy()]))[0][0]
 
-    def rows(self, text: str, node: exp.Expression) -> list[Any]:
+    def rows(self, text: str, node: exp.Expr) -> list[Any]:
         """What a SELECT gives."""
         made = self._compiled(text, node)
         self._prepare(made)
         return self._execute(made.sql).fetchall()
 
-    def run_compiled(self, text: str, node: exp.Expression) -> None:
+    def run_compiled(self, text: str, node: exp.Expr) -> None:
         """Run a statement that reads or changes."""
         made = self._compiled(text, node)
         try:
@@ -258,7 +258,7 @@ class Running:
                 added.add(int(self._execute(merge.insert, given).lastrowid or 0))
         self.rowcount = len(changed) + len(added)
 
-    def _refusal(self, refused: Exception) -> Exception:
+    def _refusal(self, refused: Exception) -> Any:
         if isinstance(refused, QueryError):
             return refused
         said = str(refused)

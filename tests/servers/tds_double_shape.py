@@ -29,9 +29,12 @@ _TOKEN: Final = re.compile(
 _CONTINUED: Final = re.compile(r"\\\r?\n")
 """A backslash before a line end goes with it, and the text goes on in the next line."""
 _BEGINS: Final = frozenset(
-    "SELECT INSERT UPDATE DELETE MERGE CREATE ALTER DROP EXEC EXECUTE SET COMMIT ROLLBACK THROW RAISERROR PRINT RETURN "
-    "DECLARE TRUNCATE WAITFOR IF SAVE BEGIN WITH".split()
+    (
+        *("SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "ALTER", "DROP", "TRUNCATE", "EXEC", "EXECUTE"),
+        *("SET", "DECLARE", "IF", "BEGIN", "COMMIT", "ROLLBACK", "SAVE", "THROW", "PRINT", "RETURN", "WAITFOR", "WITH"),
+    )
 )
+"""What a statement begins with."""
 _WORD: Final = re.compile(r"\[(?:[^\]]|\]\])*\]|\"(?:[^\"]|\"\")*\"|N?'[^']*(?:''[^']*)*'|@*\w+|[();]", re.S)
 
 
@@ -167,7 +170,7 @@ class _Cutter:
         start, depth, cases = self._words[self._at][1], 0, 0
         last = start
         while self._at < len(self._words):
-            word, place, end = self._words[self._at]
+            word, _, end = self._words[self._at]
             if depth == 0 and (word == ";" or (cases == 0 and word in ("END", "ELSE") and last > start)):
                 break
             depth += {"(": 1, ")": -1}.get(word, 0)

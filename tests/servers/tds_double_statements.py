@@ -1,4 +1,4 @@
-"""T-SQL statements of the TDS double as sqlglot parses them; what it lets through and SQL Server does not is refused."""
+"""T-SQL statements of the TDS double, as sqlglot parses them; what it takes and SQL Server does not is refused."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from tests.servers.tds_double_tables import Tables
 
 _NAMES: Final = re.compile(r"\[(?:[^\]]|\]\])*\]|\"(?:[^\"]|\"\")*\"|N?'[^']*(?:''[^']*)*'", re.S)
 _FOREIGN: Final = re.compile(
-    r"\bLIMIT\b|\bNULLS\s+(?:FIRST|LAST)\b|::|\|\||\bRETURNING\b|\bON\s+CONFLICT\b|\bILIKE\b|\bUSING\s*\(\s*\[?\w+\]?\s*\)\s*$"
-    r"|\bTRUE\b|\bFALSE\b|\bCREATE\s+(?:TABLE|VIEW|SCHEMA|INDEX|UNIQUE INDEX)\s+IF\b|\bOR\s+REPLACE\b|\bBOOLEAN\b|\bREGEXP\b"
-    r"|\bIS\s+(?:NOT\s+)?DISTINCT\b|\bFILTER\s*\(|\bNATURAL\b|\bLATERAL\b|\bINTERVAL\b|`|\?|\bDOUBLE\b(?!\s+PRECISION)",
+    r"\bLIMIT\b|\bNULLS\s+(?:FIRST|LAST)\b|::|\|\||\bRETURNING\b|\bON\s+CONFLICT\b|\bILIKE\b"
+    r"|\bUSING\s*\(\s*\[?\w+\]?\s*\)\s*$|\bTRUE\b|\bFALSE\b|\bCREATE\s+(?:TABLE|VIEW|SCHEMA|INDEX|UNIQUE INDEX)\s+IF\b|\bOR\s+REPLACE\b|\bBOOLEAN\b"
+    r"|\bREGEXP\b|\bIS\s+(?:NOT\s+)?DISTINCT\b|\bFILTER\s*\(|\bNATURAL\b|\bLATERAL\b|\bINTERVAL\b|`|\?|\bDOUBLE\b(?!\s+PRECISION)",
     re.I,
 )
 """Words of other dialects, which sqlglot's T-SQL takes all the same."""
 
 
 @lru_cache(maxsize=4096)
-def parsed(text: str) -> exp.Expression:
+def parsed(text: str) -> exp.Expr:
     """One statement; error 102 where it is no T-SQL."""
     if (foreign := _FOREIGN.search(_NAMES.sub("x", text))) is not None:
         raise syntax(foreign.group())
@@ -44,9 +44,7 @@ def parsed(text: str) -> exp.Expression:
     return found[0]
 
 
-def compiled(
-    node: exp.Expression, tables: Mapping[str, TableInfo], parameters: Mapping[str, tuple[str, int]]
-) -> Compiled:
+def compiled(node: exp.Expr, tables: Mapping[str, TableInfo], parameters: Mapping[str, tuple[str, int]]) -> Compiled:
     """A statement for SQLite."""
     made = Tables(tables, parameters)
     match node:

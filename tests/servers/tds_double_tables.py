@@ -43,7 +43,7 @@ class Tables(Changes):
                 return self._create_view(node)
         raise refuse(node.sql("tsql"))
 
-    def _full(self, node: exp.Expression) -> str:
+    def _full(self, node: exp.Expr) -> str:
         assert isinstance(node, exp.Table)
         return f"{(node.db or 'dbo').lower()}.{node.name.lower()}"
 
@@ -82,7 +82,7 @@ class Tables(Changes):
             after += self._index(info, pk_name, key, [], unique=True, primary=True, clustered=clustered, where=None)
         return Compiled("DDL", sql, after=tuple(after))
 
-    def _key_terms(self, part: exp.Expression) -> list[exp.Expression]:
+    def _key_terms(self, part: exp.Expr) -> list[exp.Expr]:
         """The columns of a key: PRIMARY KEY, or CLUSTERED after it."""
         if isinstance(part, exp.PrimaryKey):
             return list(part.expressions)
@@ -90,7 +90,7 @@ class Tables(Changes):
             return list(part.this)
         return []
 
-    def _key_name(self, term: exp.Expression) -> str:
+    def _key_name(self, term: exp.Expr) -> str:
         return term.this.name if isinstance(term, exp.Ordered) else term.name
 
     def _column_of_table(self, info: TableInfo, node: exp.ColumnDef, place: int, after: list[str]) -> str:
@@ -112,6 +112,7 @@ class Tables(Changes):
             required = required or bool(computed.args.get("not_null"))
             line += f" {affinity(kind)} GENERATED ALWAYS AS ({value.sql}) {stored}"
         else:
+            assert node.kind is not None
             kind, size = type_of(node.kind)
             line += f" {affinity(kind)}"
         if kind in TEXTS:
@@ -177,7 +178,8 @@ class Tables(Changes):
                 )
             of = f'(SELECT column_id FROM "double.columns" WHERE object_id = {the} AND name = {_text(each)})'
             made.append(
-                f'INSERT INTO "double.index_columns" VALUES ({the}, {last}, {place}, {ordinal}, {of}, {int(down)}, {extra})'
+                f'INSERT INTO "double.index_columns" '
+                f"VALUES ({the}, {last}, {place}, {ordinal}, {of}, {int(down)}, {extra})"
             )
         physical = quoted(f"{info.name}.{name}")
         listed = ", ".join(f"{quoted(each)} {'DESC' if down else 'ASC'}" for each, down in key)

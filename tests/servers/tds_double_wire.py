@@ -24,7 +24,7 @@ _NULL_MAX = b"\xff" * 8
 
 
 @dataclass(frozen=True)
-class DateTime2(ColumnType):
+class DateTime2(ColumnType):  # type: ignore[misc]
     """DATETIME2(7): a length, five bytes of ten-millionths of a second since midnight, three of days since year 1."""
 
     def type_info(self) -> bytes:
@@ -43,7 +43,7 @@ class DateTime2(ColumnType):
 
 
 @dataclass(frozen=True)
-class VarBinaryMax(ColumnType):
+class VarBinaryMax(ColumnType):  # type: ignore[misc]
     """VARBINARY(MAX): in chunks, of which there is one."""
 
     def type_info(self) -> bytes:
@@ -60,14 +60,14 @@ class VarBinaryMax(ColumnType):
 
 
 @dataclass(frozen=True)
-class NVarCharMax(NVarChar):
+class NVarCharMax(NVarChar):  # type: ignore[misc]
     """NVARCHAR(MAX), whose empty text ends like any other: FreeTDS waits for the end that pysqlbridge leaves out."""
 
     max_chars: int | None = None
 
     def encode(self, value: object) -> bytes:
         """One value."""
-        return super().encode(value) if value != "" else bytes(12)
+        return bytes(super().encode(value)) if value != "" else bytes(12)
 
 
 def column(name: str, kind: str | None, values: Sequence[Any]) -> Column:
@@ -148,4 +148,5 @@ class Answer:
 
 
 def _done(status: DoneStatus, command: str, count: int, tds_version: int) -> bytes:
-    return done(status=status, current_command=COMMANDS.get(command, 0), row_count=count, tds_version=tds_version)
+    number = COMMANDS.get(command, 0)
+    return bytes(done(status=status, current_command=number, row_count=count, tds_version=tds_version))
