@@ -8,7 +8,8 @@ from typing import Final
 from sqlglot import exp
 
 from tests.servers.tds_double_catalog import VERSION
-from tests.servers.tds_double_expressions import Expressions, Typed, refuse
+from tests.servers.tds_double_expressions import Expressions
+from tests.servers.tds_double_typed import Typed, refuse
 from tests.servers.tds_double_types import TEXTS
 from tests.servers.tds_double_values import error
 

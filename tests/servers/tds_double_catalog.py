@@ -37,7 +37,8 @@ CREATE VIEW IF NOT EXISTS "INFORMATION_SCHEMA.TABLES" AS SELECT s.name AS TABLE_
   FROM "double.objects" AS o JOIN "double.schemas" AS s ON s.schema_id = o.schema_id;
 CREATE VIEW IF NOT EXISTS "INFORMATION_SCHEMA.COLUMNS" AS SELECT s.name AS TABLE_SCHEMA, o.name AS TABLE_NAME,
   c.name AS COLUMN_NAME, c.column_id AS ORDINAL_POSITION,
-  CASE c.is_nullable WHEN 1 THEN 'YES' ELSE 'NO' END AS IS_NULLABLE, c.kind AS DATA_TYPE, c.size AS CHARACTER_MAXIMUM_LENGTH, c.collation_name AS COLLATION_NAME
+  CASE c.is_nullable WHEN 1 THEN 'YES' ELSE 'NO' END AS IS_NULLABLE,
+  c.kind AS DATA_TYPE, c.size AS CHARACTER_MAXIMUM_LENGTH, c.collation_name AS COLLATION_NAME
   FROM "double.columns" AS c JOIN "double.objects" AS o ON o.object_id = c.object_id
   JOIN "double.schemas" AS s ON s.schema_id = o.schema_id;
 CREATE VIEW IF NOT EXISTS "sys.databases" AS SELECT 'double' AS name, 5 AS database_id, 160 AS compatibility_level,

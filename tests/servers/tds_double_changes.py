@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from tests.servers.tds_double_catalog import ColumnInfo, TableInfo
-from tests.servers.tds_double_expressions import Typed, refuse
-from tests.servers.tds_double_queries import Queries, quoted
+from tests.servers.tds_double_queries import Queries
+from tests.servers.tds_double_sources import quoted
+from tests.servers.tds_double_typed import Typed, refuse
 from tests.servers.tds_double_values import error
 
 MOST_ROWS = 1000

@@ -6,14 +6,14 @@ import hashlib
 import math
 import re
 import sqlite3
-from bisect import insort
 from collections.abc import Callable
 from datetime import date, timedelta
-from functools import lru_cache
 from typing import Any, Final
 
 from tests.servers import tds_double_json as json
-from tests.servers.tds_double_values import COLLATIONS, convert, error, moment, parsed, units
+from tests.servers import tds_double_texts as texts
+from tests.servers.tds_double_aggregates import Percentile, Sum
+from tests.servers.tds_double_values import COLLATIONS, convert, error, moment, parsed
 
 
 class Refusals:
@@ -45,23 +45,9 @@ def install(connection: sqlite3.Connection, refusals: Refusals) -> None:
     connection.create_window_function("percentile_", 2, Percentile)  # type: ignore[arg-type]
 
 
-def _length(value: Any) -> int | None:
-    return None if value is None else units(str(value).rstrip(" "))
-
-
-def _bytes(value: Any, kind: str) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bytes):
-        return len(value)
-    if isinstance(value, str):
-        return len(value.encode()) if kind == "varchar" else 2 * units(value)
-    return 4 if kind in ("int", "") and isinstance(value, int) and -(2**31) <= value < 2**31 else 8
-
-
 def key_size(*values: Any) -> int:
     """How many bytes an entry of an index takes; each value is followed by its type."""
-    return sum(_bytes(value, kind) or 0 for value, kind in zip(values[::2], values[1::2], strict=True))
+    return sum(texts.size(value, kind) or 0 for value, kind in zip(values[::2], values[1::2], strict=True))
 
 
 _UNITS: Final = {"microsecond": 10, "millisecond": 10**4, "second": 10**7, "minute": 6 * 10**8, "hour": 36 * 10**9}
@@ -99,82 +85,6 @@ def _added(unit: str, count: Any, to: Any) -> str | None:
     seconds, part = divmod(rest, 10**7)
     clock = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{part:07}"
     return f"{day.isoformat()} {clock}"
-
-
-@lru_cache(maxsize=512)
-def _pattern(text: str, escape: str, by: str) -> re.Pattern[str]:
-    made, at = "", 0
-    while at < len(text):
-        letter = text[at]
-        end = text.find("]", at + 1) if letter == "[" else -1
-        if escape and letter == escape and at + 1 < len(text):
-            at += 1
-            made += re.escape(text[at])
-        elif end > at:
-            inner = text[at + 1 : end]
-            sign, inner = ("^", inner[1:]) if inner.startswith("^") else ("", inner)
-            made += f"[{sign}{inner.replace(chr(92), chr(92) * 2).replace('[', chr(92) + '[')}]" if inner else "(?!)"
-            at = end
-        else:
-            made += {"%": ".*", "_": "."}.get(letter, re.escape(letter))
-        at += 1
-    return re.compile(made, re.S | (re.I if by == "any_case" else re.NOFLAG))
-
-
-def _like(value: Any, pattern: Any, escape: str, by: str) -> int | None:
-    if value is None or pattern is None:
-        return None
-    if units(str(pattern)) > 4000:
-        raise error(8152, "String or binary data would be truncated: a pattern of LIKE has at most 8000 bytes.")
-    return int(_pattern(str(pattern), escape or "", by).fullmatch(str(value)) is not None)
-
-
-def _place(needle: Any, hay: Any, start: Any, by: str) -> int | None:
-    """CHARINDEX."""
-    if needle is None or hay is None:
-        return None
-    needle, hay = str(needle), str(hay)
-    if by == "any_case":
-        needle, hay = needle.lower(), hay.lower()
-    return hay.find(needle, max((start or 1) - 1, 0)) + 1 if needle else 0
-
-
-def _replaced(text: Any, old: Any, new: Any, by: str) -> str | None:
-    if text is None or old is None or new is None:
-        return None
-    if by != "any_case":
-        return str(text).replace(str(old), str(new))
-    return re.sub(re.escape(str(old)), lambda _: str(new), str(text), flags=re.I)
-
-
-def _translated(text: Any, old: Any, new: Any) -> str | None:
-    if text is None or old is None or new is None:
-        return None
-    if units(old) != units(new):
-        raise error(
-            9828, "The second and third arguments of the TRANSLATE built-in function must contain an equal number."
-        )
-    return str(text).translate(dict(zip(map(ord, reversed(old)), reversed(new), strict=True)))
-
-
-def _cased(change: Callable[[str], str]) -> Callable[[Any], Any]:
-    """LOWER and UPPER: letter by letter, none becomes two."""
-
-    def changed(text: Any) -> Any:
-        letters = (change(letter) for letter in str(text))
-        return (
-            None if text is None else "".join(n if len(n) == 1 else o for n, o in zip(letters, str(text), strict=True))
-        )
-
-    return changed
-
-
-def _part(text: Any, start: Any, length: Any) -> Any:
-    if text is None or start is None or length is None:
-        return None
-    if length < 0:
-        raise error(537, "Invalid length parameter passed to the LEFT or SUBSTRING function.")
-    return text[max(start - 1, 0) : max(start - 1 + length, 0)]
 
 
 def _tried(value: Any, kind: str, size: int = -1, strict: int = 0, style: int = 0) -> Any:
@@ -233,52 +143,6 @@ def _known_schema(number: Any, name: str) -> int:
     return int(number)
 
 
-class Sum:
-    """SUM of whole numbers, which is exact, and refuses what its type does not take."""
-
-    def __init__(self) -> None:
-        self._found: int | float | None = None
-
-    def step(self, value: Any) -> None:
-        """One more."""
-        if value is not None:
-            self._found = (self._found or 0) + (int(value) if isinstance(value, str) else value)
-
-    def finalize(self) -> Any:
-        """The sum; as text where SQLite has no whole number for it."""
-        big = isinstance(self._found, int) and not -(2**63) <= self._found < 2**63
-        return str(self._found) if big else self._found
-
-
-class Percentile:
-    """PERCENTILE_CONT over all rows of a window."""
-
-    def __init__(self) -> None:
-        self._values: list[float] = []
-        self._at = 0.0
-
-    def step(self, value: Any, at: float) -> None:
-        """One more."""
-        self._at = at
-        if value is not None:
-            insort(self._values, value)
-
-    def inverse(self, value: Any, _: float) -> None:
-        """One less."""
-        if value is not None:
-            self._values.remove(value)
-
-    def value(self) -> float | None:
-        """What lies there, between the two values that are nearest."""
-        if not self._values:
-            return None
-        place = self._at * (len(self._values) - 1)
-        low, high = self._values[math.floor(place)], self._values[math.ceil(place)]
-        return float(low + (high - low) * (place - math.floor(place)))
-
-    finalize = value
-
-
 def _object_name(name: Any) -> str:
     """``schema.table`` in lower case, of what OBJECT_ID is given."""
     parts = re.findall(r'\[((?:[^\]]|\]\])*)\]|"([^"]*)"|([^.\s\[\]"]+)', str(name))
@@ -289,19 +153,19 @@ def _object_name(name: Any) -> str:
 FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "as_type": convert,
     "try_as_type": _tried,
-    "len_": _length,
-    "datalength_": _bytes,
+    "len_": texts.length,
+    "datalength_": texts.size,
     "key_size": key_size,
     "datediff_": _difference,
     "dateadd_": _added,
-    "like_": _like,
-    "charindex_": _place,
-    "replace_": _replaced,
-    "translate_": _translated,
-    "lower_": _cased(str.lower),
-    "upper_": _cased(str.upper),
-    "substring_": _part,
-    "left_": lambda text, length: _part(text, 1, length),
+    "like_": texts.like,
+    "charindex_": texts.place,
+    "replace_": texts.replaced,
+    "translate_": texts.translated,
+    "lower_": texts.cased(str.lower),
+    "upper_": texts.cased(str.upper),
+    "substring_": texts.part,
+    "left_": lambda text, length: texts.part(text, 1, length),
     "right_": lambda text, length: None if text is None else text[-length:] if length else text[:0],
     "reverse_": lambda text: None if text is None else text[::-1],
     "concat_": lambda *parts: "".join(convert(part, "nvarchar") or "" for part in parts),
@@ -330,6 +194,5 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "nonzero_": _nonzero,
     "server_property": lambda name: {"productmajorversion": "16", "engineedition": 3}.get(str(name).lower()),
     "known_schema": _known_schema,
-    "new_index": lambda number, name: number,
     "unhex_": lambda text: None if text is None else bytes.fromhex(text),
 }

@@ -9,7 +9,7 @@ import sqlglot
 from pysqlbridge.tds.result import QueryError
 from sqlglot import exp
 
-from tests.servers.tds_double_expressions import refuse
+from tests.servers.tds_double_typed import refuse
 from tests.servers.tds_double_types import type_of
 from tests.servers.tds_double_values import convert, error
 

@@ -12,124 +12,18 @@ from sqlglot import exp
 
 from tests.servers.tds_double_catalog import TableInfo, schema_version, tables
 from tests.servers.tds_double_changes import Compiled, Merge
-from tests.servers.tds_double_databases import Database
-from tests.servers.tds_double_functions import Refusals
-from tests.servers.tds_double_locks import PATIENCE
 from tests.servers.tds_double_statements import compiled, condition
+from tests.servers.tds_double_transactions import Transactions
 from tests.servers.tds_double_values import error
-from tests.servers.tds_double_wire import Answer, Count, Rows, column
-
-_WRITING = "writing"
-"""The lock of whoever changes a database: one at a time."""
+from tests.servers.tds_double_wire import Count, Rows, column
 
 
-class Running:
-    """A connection to SQLite with the state of a session."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.refusals = Refusals()
-        self.connection = database.connect(self.refusals)
-        self.variables: dict[str, Any] = {}
-        self.types: dict[str, tuple[str, int]] = {}
-        self.answers = Answer()
-        self.held: set[str] = set()
-        """Locks of sp_getapplock that end with the transaction."""
-        self.session_locks: set[str] = set()
-        """Those that end with the session."""
-        self.trying = 0
-        self._opened = False
-        self._writing = False
-        self._changed_tables = False
-        self.reset()
-
-    def reset(self) -> None:
-        """Be as a new connection is."""
-        self._end("ROLLBACK")
-        self.trancount = self.rowcount = 0
-        self.isolation = "READ COMMITTED"
-        self.xact_abort = self.nocount = self.implicit = False
-        self.lock_timeout = PATIENCE
-
-    def close(self) -> None:
-        """What is not committed is undone."""
-        self._end("ROLLBACK")
-        self.database.locks.release_all(self, self.session_locks)
-        self.connection.close()
-
-    @property
-    def server_values(self) -> dict[str, Any]:
-        """What @@ names stand for."""
-        raise NotImplementedError
-
-    def begin(self) -> None:
-        """BEGIN TRANSACTION."""
-        self.trancount += 1
-
-    def commit(self) -> None:
-        """COMMIT: the outermost one does it."""
-        if self.trancount == 0:
-            raise error(3902, "The COMMIT TRANSACTION request has no corresponding BEGIN TRANSACTION.")
-        self.trancount -= 1
-        if self.trancount == 0:
-            self._end("COMMIT")
-
-    def rollback(self) -> None:
-        """ROLLBACK, of everything."""
-        if self.trancount == 0:
-            raise error(3903, "The ROLLBACK TRANSACTION request has no corresponding BEGIN TRANSACTION.")
-        self.trancount = 0
-        self._end("ROLLBACK")
-
-    def undo_if_doomed(self, refused: QueryError) -> None:
-        """Some errors end the transaction."""
-        if self.trancount and (self.xact_abort or refused.number in (1205, 3960)):
-            self.trancount = 0
-            self._end("ROLLBACK")
-
-    def _end(self, how: str) -> None:
-        if self._opened:
-            self._opened = False
-            try:
-                self.connection.execute(how)
-            finally:
-                if self._changed_tables:
-                    self._changed_tables = False
-                    self.database.compiled.clear()
-                    self.database.tables.clear()
-        if self._writing:
-            self._writing = False
-            self.database.locks.release_all(self, {_WRITING})
-        if self.held:
-            self.database.locks.release_all(self, self.held)
-            self.held = set()
-
-    def _to_write(self) -> None:
-        if self._writing:
-            return
-        if (
-            self.database.locks.acquire(self, _WRITING, self.lock_timeout if self.lock_timeout >= 0 else PATIENCE)
-            is False
-        ):
-            raise error(1222, "Lock request time out period exceeded.")
-        self._writing = True
-        if not self._opened:
-            self._opened = True
-            self.connection.execute("BEGIN IMMEDIATE")
-
-    def _prepare(self, statement: Compiled) -> None:
-        if self.implicit and self.trancount == 0:
-            self.begin()
-        lasting = self.trancount > 0 and (statement.locks or self.isolation in ("SERIALIZABLE", "REPEATABLE READ"))
-        if statement.writes or lasting:
-            self._to_write()
-        elif self.trancount and self.isolation == "SNAPSHOT" and not self._opened:
-            self._opened = True
-            self.connection.execute("BEGIN")
+class Running(Transactions):
+    """Statements in SQLite."""
 
     def tables(self) -> dict[str, TableInfo]:
         """The tables as this session sees them."""
-        if self._changed_tables:
+        if self.changed_tables:
             return tables(self.connection)
         version = schema_version(self.connection)
         if version not in self.database.tables:
@@ -137,7 +31,7 @@ class Running:
         return self.database.tables[version]
 
     def _compiled(self, text: str, node: exp.Expr) -> Compiled:
-        if self._changed_tables:
+        if self.changed_tables:
             return compiled(node, self.tables(), self.types)
         key = (schema_version(self.connection), f"{text}\0{self.types}")
         if key not in self.database.compiled:
@@ -162,21 +56,21 @@ class Running:
     def rows(self, text: str, node: exp.Expr) -> list[Any]:
         """What a SELECT gives."""
         made = self._compiled(text, node)
-        self._prepare(made)
+        self.prepare(made)
         return self._execute(made.sql).fetchall()
 
     def run_compiled(self, text: str, node: exp.Expr) -> None:
         """Run a statement that reads or changes."""
         made = self._compiled(text, node)
         try:
-            self._prepare(made)
+            self.prepare(made)
             self._do(made)
         except BaseException:
             if self.trancount == 0:
-                self._end("ROLLBACK")
+                self.end("ROLLBACK")
             raise
         if self.trancount == 0:
-            self._end("COMMIT")
+            self.end("COMMIT")
 
     def _execute(self, sql: str, more: dict[str, Any] | None = None) -> sqlite3.Cursor:
         try:
@@ -233,7 +127,7 @@ class Running:
             self.connection.execute("RELEASE whole")
 
     def _define(self, made: Compiled) -> None:
-        self._changed_tables = True
+        self.changed_tables = True
         for sql in (made.sql, *made.after) if not made.sql.startswith("CREATE TABLE") else self._in_order(made):
             self._execute(sql)
 

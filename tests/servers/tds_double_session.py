@@ -17,11 +17,11 @@ from sqlglot import exp
 
 from tests.servers.tds_double_catalog import VERSION
 from tests.servers.tds_double_databases import Database
-from tests.servers.tds_double_expressions import refuse
 from tests.servers.tds_double_procedures import call, executed
 from tests.servers.tds_double_running import Running
 from tests.servers.tds_double_shape import Conditional, Step, Tried, shape, steps
 from tests.servers.tds_double_statements import parsed, restored
+from tests.servers.tds_double_typed import refuse
 from tests.servers.tds_double_types import type_of
 from tests.servers.tds_double_values import convert, error
 from tests.servers.tds_double_wire import Answer, Count

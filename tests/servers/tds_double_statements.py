@@ -13,13 +13,14 @@ from sqlglot.errors import SqlglotError
 
 from tests.servers.tds_double_catalog import TableInfo
 from tests.servers.tds_double_changes import Compiled
-from tests.servers.tds_double_expressions import refuse, syntax
 from tests.servers.tds_double_tables import Tables
+from tests.servers.tds_double_typed import refuse, syntax
 
 _NAMES: Final = re.compile(r"\[(?:[^\]]|\]\])*\]|\"(?:[^\"]|\"\")*\"|N?'[^']*(?:''[^']*)*'", re.S)
 _FOREIGN: Final = re.compile(
     r"\bLIMIT\b|\bNULLS\s+(?:FIRST|LAST)\b|::|\|\||\bRETURNING\b|\bON\s+CONFLICT\b|\bILIKE\b"
-    r"|\bUSING\s*\(\s*\[?\w+\]?\s*\)\s*$|\bTRUE\b|\bFALSE\b|\bCREATE\s+(?:TABLE|VIEW|SCHEMA|INDEX|UNIQUE INDEX)\s+IF\b|\bOR\s+REPLACE\b|\bBOOLEAN\b"
+    r"|\bUSING\s*\(\s*\[?\w+\]?\s*\)\s*$"
+    r"|\bTRUE\b|\bFALSE\b|\bCREATE\s+(?:TABLE|VIEW|SCHEMA|INDEX|UNIQUE INDEX)\s+IF\b|\bOR\s+REPLACE\b|\bBOOLEAN\b"
     r"|\bREGEXP\b|\bIS\s+(?:NOT\s+)?DISTINCT\b|\bFILTER\s*\(|\bNATURAL\b|\bLATERAL\b|\bINTERVAL\b|`|\?|\bDOUBLE\b(?!\s+PRECISION)",
     re.I,
 )

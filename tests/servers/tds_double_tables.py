@@ -2,64 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
-
 from pysqlbridge.tds.result import QueryError
 from sqlglot import exp
 
 from tests.servers.tds_double_catalog import ColumnInfo, TableInfo
-from tests.servers.tds_double_changes import Changes, Compiled
-from tests.servers.tds_double_expressions import Typed, refuse
-from tests.servers.tds_double_queries import quoted
+from tests.servers.tds_double_changes import Compiled
+from tests.servers.tds_double_indexes import THE_OBJECT, Indexes, literal
+from tests.servers.tds_double_sources import quoted
+from tests.servers.tds_double_typed import Typed, refuse
 from tests.servers.tds_double_types import TEXTS, affinity, type_of
 from tests.servers.tds_double_values import collation, error
 
-CLUSTERED, NONCLUSTERED = 900, 1700
-"""Bytes that a key may have."""
-_THE_OBJECT: Final = '(SELECT object_id FROM "double.objects" WHERE full_name = {name})'
 
-
-def _text(value: Any) -> str:
-    return (
-        "NULL" if value is None else str(value) if isinstance(value, int) else "'" + str(value).replace("'", "''") + "'"
-    )
-
-
-class Tables(Changes):
+class Tables(Indexes):
     """Statements that make, change and drop what is stored in."""
 
     def create(self, node: exp.Create) -> Compiled:
         """CREATE."""
         match node.kind.upper() if node.kind else "":
             case "SCHEMA":
-                name = _text(node.this.db or node.this.name)
+                name = literal(node.this.db or node.this.name)
                 sql = f'INSERT INTO "double.schemas" (name) VALUES ({name})'
                 return Compiled("DDL", sql)
             case "TABLE" if isinstance(node.this, exp.Schema) and not node.args.get("exists"):
                 return self._create_table(node)
             case "INDEX" if not node.args.get("exists"):
-                return self._create_index(node)
+                return self.create_index(node)
             case "VIEW":
                 return self._create_view(node)
         raise refuse(node.sql("tsql"))
 
-    def _full(self, node: exp.Expr) -> str:
-        assert isinstance(node, exp.Table)
-        return f"{(node.db or 'dbo').lower()}.{node.name.lower()}"
-
     def _new_object(self, node: exp.Table, kind: str) -> list[str]:
-        full, schema = self._full(node), node.db or "dbo"
+        full, schema = self.full(node), node.db or "dbo"
         if full in self.tables:
             raise error(2714, f"There is already an object named '{node.name}' in the database.")
-        found = f'(SELECT schema_id FROM "double.schemas" WHERE name = {_text(schema)})'
-        names = f"{_text(node.name)}, '{kind}', {_text(full)}"
+        found = f'(SELECT schema_id FROM "double.schemas" WHERE name = {literal(schema)})'
+        names = f"{literal(node.name)}, '{kind}', {literal(full)}"
         # A schema that is not there is noticed by the function.
-        where = f"SELECT known_schema({found}, {_text(schema)}), {names}"
+        where = f"SELECT known_schema({found}, {literal(schema)}), {names}"
         return [f'INSERT INTO "double.objects" (schema_id, name, type, full_name) {where}']
 
     def _create_table(self, node: exp.Create) -> Compiled:
         table = node.this.this
-        full = self._full(table)
+        full = self.full(table)
         info = TableInfo(full)
         lines, key, after, pk_name, clustered = [], [], self._new_object(table, "U"), f"PK_{table.name}", True
         for each in node.this.expressions:
@@ -74,12 +59,12 @@ class Tables(Changes):
                 raise refuse(each.sql("tsql"))
             pk_name = each.name if isinstance(each, exp.Constraint) else pk_name
             clustered = not any(isinstance(part, exp.NonClusteredColumnConstraint) for part in parts)
-            key = [(self._key_name(term), bool(term.args.get("desc"))) for term in terms]
+            key = [(self.key_name(term), bool(term.args.get("desc"))) for term in terms]
         if not lines:
             raise refuse(node.sql("tsql"))
         sql = f"CREATE TABLE {quoted(full)} (\n  " + ",\n  ".join(lines) + "\n)"
         if key:
-            after += self._index(info, pk_name, key, [], unique=True, primary=True, clustered=clustered, where=None)
+            after += self.index(info, pk_name, key, [], unique=True, primary=True, clustered=clustered, where=None)
         return Compiled("DDL", sql, after=tuple(after))
 
     def _key_terms(self, part: exp.Expr) -> list[exp.Expr]:
@@ -89,9 +74,6 @@ class Tables(Changes):
         if isinstance(part, exp.ClusteredColumnConstraint | exp.NonClusteredColumnConstraint):
             return list(part.this)
         return []
-
-    def _key_name(self, term: exp.Expr) -> str:
-        return term.this.name if isinstance(term, exp.Ordered) else term.name
 
     def _column_of_table(self, info: TableInfo, node: exp.ColumnDef, place: int, after: list[str]) -> str:
         kinds = [each.kind for each in node.constraints]
@@ -124,81 +106,12 @@ class Tables(Changes):
         line += " NOT NULL" if required else ""
         by = collation(collated, kind) if kind in TEXTS else None
         info.columns[node.name.lower()] = ColumnInfo(node.name, kind, size, by, not required, computed is not None)
-        values = f"{place}, {_text(node.name)}, '{kind}', {size}, {_text(collated)}, {int(not required)}"
+        values = f"{place}, {literal(node.name)}, '{kind}', {size}, {literal(collated)}, {int(not required)}"
         after.append(
-            f'INSERT INTO "double.columns" VALUES ({_THE_OBJECT.format(name=_text(info.name))}, {values}, '
+            f'INSERT INTO "double.columns" VALUES ({THE_OBJECT.format(name=literal(info.name))}, {values}, '
             f"{int(computed is not None)})"
         )
         return line
-
-    def _create_index(self, node: exp.Create) -> Compiled:
-        index = node.this
-        info = self.tables.get(self._full(index.args["table"]))
-        if info is None:
-            raise error(1088, f'Cannot find the object "{index.args["table"].sql("tsql")}".')
-        given = index.args["params"]
-        key = [(self._key_name(term), bool(term.args.get("desc"))) for term in given.args["columns"]]
-        where = given.args.get("where")
-        if where is not None:
-            self.scopes.append({"": {n: Typed(quoted(c.name), c.kind) for n, c in info.columns.items()}})
-            where = self.condition(where.this)
-        included = [each.name for each in given.args.get("include") or ()]
-        unique = bool(node.args.get("unique"))
-        made = self._index(info, index.name, key, included, unique=unique, primary=False, clustered=False, where=where)
-        return Compiled("DDL", made[0], after=tuple(made[1:]))
-
-    def _index(
-        self,
-        info: TableInfo,
-        name: str,
-        key: list[tuple[str, bool]],
-        included: list[str],
-        *,
-        unique: bool,
-        primary: bool,
-        clustered: bool,
-        where: str | None,
-    ) -> list[str]:
-        the = _THE_OBJECT.format(name=_text(info.name))
-        number = f'(SELECT count(*) + 1 FROM "double.indexes" WHERE object_id = {the})'
-        last = f'(SELECT max(index_id) FROM "double.indexes" WHERE object_id = {the})'
-        flags = f"{int(unique)}, {int(primary)}, {1 if clustered else 2}, {_text(where)}"
-        made = [
-            f'INSERT INTO "double.indexes" VALUES ({the}, new_index({number}, {_text(name)}), {_text(name)}, {flags})'
-        ]
-        columns = [(each, place, down, 0) for place, (each, down) in enumerate(key, 1)]
-        columns += [(each, 0, False, 1) for each in included]
-        for place, (each, ordinal, down, extra) in enumerate(columns, 1):
-            column = info.columns.get(each.lower())
-            if column is None:
-                raise error(1911, f"Column name '{each}' does not exist in the target table or view.")
-            if not extra and column.size == -1 and column.kind in (*TEXTS, "varbinary"):
-                raise error(
-                    1919, f"Column '{each}' in table '{info.name}' is of a type that is invalid for use as a key."
-                )
-            of = f'(SELECT column_id FROM "double.columns" WHERE object_id = {the} AND name = {_text(each)})'
-            made.append(
-                f'INSERT INTO "double.index_columns" '
-                f"VALUES ({the}, {last}, {place}, {ordinal}, {of}, {int(down)}, {extra})"
-            )
-        physical = quoted(f"{info.name}.{name}")
-        listed = ", ".join(f"{quoted(each)} {'DESC' if down else 'ASC'}" for each, down in key)
-        only = f" WHERE {where}" if where else ""
-        made.insert(0, f"CREATE {'UNIQUE ' if unique else ''}INDEX {physical} ON {quoted(info.name)} ({listed}){only}")
-        limit = CLUSTERED if clustered else NONCLUSTERED
-        if any(info.columns[each.lower()].size * 2 > limit // 2 for each, _ in key):
-            made += self._guards(info, name, [each for each, _ in key], limit)
-        return made
-
-    def _guards(self, info: TableInfo, name: str, key: list[str], limit: int) -> list[str]:
-        """Triggers that refuse what makes an entry of the index too long (error 1946)."""
-        sizes = ", ".join(f"NEW.{quoted(each)}, '{info.columns[each.lower()].kind}'" for each in key)
-        raised = f"SELECT RAISE(ABORT, '1946 The index entry exceeds the maximum length of {limit} bytes.')"
-        return [
-            f"CREATE TRIGGER {quoted(f'{info.name}.{name}.{when}')} AFTER {when} ON {quoted(info.name)} "
-            f"WHEN key_size({sizes}) > {limit} BEGIN {raised}; END"
-            for when in ("INSERT", "UPDATE")
-        ]
 
     def _create_view(self, node: exp.Create) -> Compiled:
         if node.args.get("replace"):
@@ -207,17 +120,17 @@ class Tables(Changes):
         text, columns = self.query(node.expression)
         after = self._new_object(node.this, "V")
         for place, column in enumerate(columns, 1):
-            the = _THE_OBJECT.format(name=_text(self._full(node.this)))
+            the = THE_OBJECT.format(name=literal(self.full(node.this)))
             kind = column.kind or "nvarchar"
             name = {"code_points": "Latin1_General_100_BIN2_UTF8", "code_units": "Latin1_General_100_BIN2"}
-            by = _text(name.get(column.collation or ""))
-            values = f"{the}, {place}, {_text(column.name)}, '{kind}', {column.size}, {by}, 1, 0"
+            by = literal(name.get(column.collation or ""))
+            values = f"{the}, {place}, {literal(column.name)}, '{kind}', {column.size}, {by}, 1, 0"
             after.append(f'INSERT INTO "double.columns" VALUES ({values})')
-        return Compiled("DDL", f"CREATE VIEW {quoted(self._full(node.this))} AS {text}", after=tuple(after))
+        return Compiled("DDL", f"CREATE VIEW {quoted(self.full(node.this))} AS {text}", after=tuple(after))
 
     def alter(self, node: exp.Alter) -> Compiled:
         """ALTER TABLE ... ADD columns."""
-        full = self._full(node.this)
+        full = self.full(node.this)
         info = self.tables.get(full)
         if info is None:
             raise error(4902, f'Cannot find the object "{full}".')
@@ -238,17 +151,17 @@ class Tables(Changes):
         table = node.args["tables"][0]
         kind, full = (
             node.args["kind"].upper(),
-            self._full(node.args["cluster"].this if node.args.get("cluster") else table),
+            self.full(node.args["cluster"].this if node.args.get("cluster") else table),
         )
-        the = _THE_OBJECT.format(name=_text(full))
+        the = THE_OBJECT.format(name=literal(full))
         if kind == "SCHEMA":
-            return Compiled("DDL", f'DELETE FROM "double.schemas" WHERE name = {_text(table.name)}')
+            return Compiled("DDL", f'DELETE FROM "double.schemas" WHERE name = {literal(table.name)}')
         if kind == "INDEX":
             sql = f"DROP INDEX {quoted(f'{full}.{table.name}')}"
             return Compiled(
                 "DDL",
                 sql,
-                after=(f'DELETE FROM "double.indexes" WHERE object_id = {the} AND name = {_text(table.name)}',),
+                after=(f'DELETE FROM "double.indexes" WHERE object_id = {the} AND name = {literal(table.name)}',),
             )
         if full not in self.tables:
             if node.args.get("exists"):
