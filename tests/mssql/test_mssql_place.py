@@ -14,6 +14,7 @@ import pytest
 
 import colonnade
 from colonnade.engine.stores.mssql.address import Place, place_of
+from colonnade.engine.stores.mssql.spelling import create_table
 from colonnade.engine.stores.mssql.store import MSSQLStore
 from colonnade.errors import (
     InvalidAddress,
@@ -24,7 +25,7 @@ from colonnade.errors import (
     StoreClosed,
     StoreError,
 )
-from colonnade.schemas import STORED, VERSION
+from colonnade.schemas import RESOURCES, STORED, VERSION
 
 THREAD = {"id": "t1", "resourceId": "ada", "title": "Hello"}
 PARTS: dict[str, Any] = {"server": "db.example", "port": 1433, "database": "mydb", "user": "user", "password": "s3cret"}
@@ -288,8 +289,17 @@ def test_a_newer_store_is_not_opened(server: Any) -> None:
     server.command(f"UPDATE [newer].[colonnade_version] SET [version] = {VERSION + 1}")
     with pytest.raises(SchemaTooNew, match=f"version {VERSION + 1}"):
         colonnade.open(address)
-    server.command(f"UPDATE [newer].[colonnade_version] SET [version] = {VERSION - 1}")
-    colonnade.open(address).close()
+    server.command(
+        f"UPDATE [newer].[colonnade_version] SET [version] = {VERSION - 1}",
+        "DROP TABLE [newer].[mastra_resources]",
+        "\n".join(line for line in create_table("newer", RESOURCES).splitlines() if "workingMemory" not in line),
+        "INSERT INTO [newer].[mastra_resources] ([id], [createdAt], [updatedAt]) "
+        "VALUES ('r', '2026-01-31', '2026-01-31')",
+    )
+    with colonnade.open(address) as storage:
+        storage.memory.update_resource(resource_id="r", working_memory="kept")
+        resource = storage.memory.get_resource_by_id(resource_id="r")
+        assert resource is not None and resource["workingMemory"] == "kept"
     rows = server.command("SELECT [version] AS [version] FROM [newer].[colonnade_version]")
     assert list(map(tuple, rows)) == [(VERSION,)]
 

@@ -292,7 +292,7 @@ CREATE TABLE [agent].[colonnade_version] ([version] INT NOT NULL);
 INSERT INTO [agent].[colonnade_version] ([version]) VALUES (2);
 
 -- a table of an older store
-ALTER TABLE [agent].[mastra_threads] ADD [title] VARCHAR(MAX) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL, [metadata] VARCHAR(MAX) COLLATE Latin1_General_100_BIN2_UTF8, [createdAt] DATETIME2(6) NOT NULL, [updatedAt] DATETIME2(6) NOT NULL;
+ALTER TABLE [agent].[mastra_threads] ADD [title] VARCHAR(MAX) COLLATE Latin1_General_100_BIN2_UTF8, [metadata] VARCHAR(MAX) COLLATE Latin1_General_100_BIN2_UTF8, [createdAt] DATETIME2(6), [updatedAt] DATETIME2(6), [id_key] AS CAST(CASE WHEN DATALENGTH([id]) < 200 THEN CAST([id] AS VARBINARY(200)) ELSE CAST([id] AS VARBINARY(168)) + HASHBYTES('SHA2_256', [id]) END AS VARBINARY(200)) PERSISTED, [resourceId_key] AS CAST(CASE WHEN DATALENGTH([resourceId]) < 200 THEN CAST([resourceId] AS VARBINARY(200)) ELSE CAST([resourceId] AS VARBINARY(168)) + HASHBYTES('SHA2_256', [resourceId]) END AS VARBINARY(200)) PERSISTED;
 
 -- a table of an older store
 UPDATE [agent].[colonnade_version] SET [version] = 2;

@@ -40,6 +40,8 @@ _BROKEN: Final = range(20_000, 20_300)
 """Numbers of errors that are the driver's own, about the line."""
 _NO_CONNECTION: Final = 20_002
 _OWN: Final = re.compile(r"DB-Lib error message (\d+), severity (\d+)")
+_NOTHING: Final = "Unknown error"
+"""What the driver says where a connection that failed at the same time has taken its words."""
 _SAID_BEFORE: Final = 20_018
 _BY_SEVERITY: Final = {11: 4060, 14: 18456}
 """What the server says to who connects: that there is no such database, and that it does not know them."""
@@ -103,6 +105,8 @@ def _told(error: Exception) -> tuple[int, str]:
     if (own := _OWN.match(text)) is not None:
         number = int(own[1])
         number = _BY_SEVERITY.get(int(own[2]), number) if number == _SAID_BEFORE else number
+    elif text == _NOTHING:
+        number = _NO_CONNECTION
     text = text.split("DB-Lib error message")[0] or text
     return number, " ".join(text.split())[:500]
 

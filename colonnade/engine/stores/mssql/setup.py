@@ -15,10 +15,10 @@ from colonnade.engine.stores.mssql.client import Client
 from colonnade.engine.stores.mssql.spelling import (
     MSSQL,
     VERSION_TABLE,
-    column_of,
     create_indexes,
     create_table,
     ident,
+    missing,
     placed,
 )
 from colonnade.errors import NotAStore, SchemaTooNew, StoreError, Unsupported
@@ -127,8 +127,7 @@ def ddl(schema: str, found: Found, *, has_schema: bool) -> list[str]:
         if there is None:
             statements += [create_table(schema, table), *create_indexes(schema, table)]
         else:
-            added = [column_of(column) for column in table.columns.values() if column.name not in there]
-            if added:
+            if added := missing(table, there):
                 name = placed(schema, MSSQL.table_name(table))
                 statements.append(f"ALTER TABLE {name} ADD {', '.join(added)}")
     for reading in READINGS:

@@ -9,6 +9,7 @@ bytes.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from hashlib import sha256
 from typing import Final
 
@@ -91,26 +92,34 @@ def create_table(schema: str, table: Table) -> str:
     """DDL of a table, with the keys of its texts."""
     lines = []
     for column in table.columns.values():
-        lines.append(f"  {column_of(column)}")
+        lines.append(f"  {_column_of(column)}{_required(column)}")
     for name in keyed(table):
-        required = "" if table.columns[name].nullable else " NOT NULL"
-        lines.append(f"  {ident(key_name(name))} AS {_key_of(name)} PERSISTED{required}")
+        lines.append(f"  {_key_of(name)}{_required(table.columns[name])}")
     name = MSSQL.table_name(table)
     key = ", ".join(ident(key_name(column)) for column in table.key)
     lines.append(f"  CONSTRAINT {ident(f'{name}_pk')} PRIMARY KEY CLUSTERED ({key})")
     return f"CREATE TABLE {placed(schema, name)} (\n" + ",\n".join(lines) + "\n)"
 
 
-def column_of(column: Column) -> str:
-    """A column with its type."""
-    return f"{ident(column.name)} {MSSQL.type_of(column)}{'' if column.nullable else ' NOT NULL'}"
+def missing(table: Table, there: Collection[str]) -> list[str]:
+    """The columns and keys that an older table does not have. There are rows, so they may be null."""
+    columns = [_column_of(column) for column in table.columns.values() if column.name not in there]
+    return [*columns, *(_key_of(name) for name in keyed(table) if key_name(name) not in there)]
+
+
+def _column_of(column: Column) -> str:
+    return f"{ident(column.name)} {MSSQL.type_of(column)}"
+
+
+def _required(column: Column) -> str:
+    return "" if column.nullable else " NOT NULL"
 
 
 def _key_of(column: str) -> str:
     name = ident(column)
     long = f"CAST({name} AS VARBINARY({_BEGINNING})) + HASHBYTES('SHA2_256', {name})"
     short = f"CASE WHEN DATALENGTH({name}) < {KEY} THEN CAST({name} AS VARBINARY({KEY})) ELSE {long} END"
-    return f"CAST({short} AS VARBINARY({KEY}))"
+    return f"{ident(key_name(column))} AS CAST({short} AS VARBINARY({KEY})) PERSISTED"
 
 
 def create_indexes(schema: str, table: Table) -> list[str]:
