@@ -139,6 +139,7 @@ def test_order_of_texts_and_nulls(client: Client) -> None:
         ("SELECT SUM(n) AS s FROM (SELECT CAST(2147483647 AS INT) AS n UNION ALL SELECT 1) AS v", 8115),
         ("SELECT 1 / (SELECT COUNT(*) FROM t) AS x", 8134),
         ("SELECT JSON_VALUE(N'{', N'$.a') AS x", 13609),
+        ("SELECT 1 AS x; CREATE SCHEMA y", 111),
         ("COMMIT", 3902),
         ("ROLLBACK", 3903),
         ("EXEC sp_nothing", 2812),
@@ -155,6 +156,18 @@ def test_keys_have_at_most_900_bytes(client: Client) -> None:
     assert client.run("INSERT INTO t VALUES (%s)", "x" * 450) == 1
     assert client.error("INSERT INTO t VALUES (%s)", "x" * 451) == 1946
     assert client.error("CREATE TABLE u (id NVARCHAR(MAX) NOT NULL, PRIMARY KEY (id))") == 1919
+
+
+def test_computed_keys_ask_for_settings_of_everybody(client: Client) -> None:
+    computed = "k AS CAST(HASHBYTES('SHA2_256', id) AS VARBINARY(32)) PERSISTED NOT NULL, PRIMARY KEY (k)"
+    client.run(f"CREATE TABLE t (id VARCHAR(MAX) {UTF8} NOT NULL, {computed})")
+    assert client.run("INSERT INTO t (id) VALUES (N'é')") == 1
+    assert client.error("INSERT INTO t (id) VALUES (N'é')") == 2627
+    assert client.run("SELECT id FROM t WHERE k = HASHBYTES('SHA2_256', CAST(N'é' AS VARCHAR(9)))") == [("é",)]
+    assert client.error("UPDATE t SET k = 0x00") == 271
+    client.run("SET ARITHABORT OFF")
+    assert client.error("INSERT INTO t (id) VALUES (N'x')") == 1934
+    assert client.run("SELECT COUNT(*) AS n FROM t") == [(1,)]
 
 
 def test_json_value_gives_no_long_text(client: Client) -> None:

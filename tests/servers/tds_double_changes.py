@@ -39,6 +39,8 @@ class Compiled:
     merge: Merge | None = None
     after: tuple[str, ...] = ()
     """Further statements, of DDL."""
+    computed: bool = False
+    """Whether it changes a table with computed columns, which are in its key."""
 
     @property
     def writes(self) -> bool:
@@ -63,6 +65,7 @@ class Changes(Queries):
             raise error(208, f"Invalid object name '{name}'.")
         if info.is_view:
             raise refuse("changes of a view")
+        self.computed = self.computed or any(column.computed for column in info.columns.values())
         return info
 
     def _see_target(self, info: TableInfo, alias: str) -> None:

@@ -48,6 +48,8 @@ class Comparisons:
         self.scopes: list[Scope] = []
         self.locks = False
         """Whether it asks for locks that last."""
+        self.computed = False
+        """Whether it makes or changes a table with computed columns."""
 
     def query(self, node: exp.Expr, names: Sequence[str] = ()) -> tuple[str, list[Typed]]:
         """A SELECT, and what its columns are."""

@@ -39,6 +39,8 @@ _PLAIN: Final = re.compile(
     r"|(?P<wait>WAITFOR\s+DELAY\s+(?P<delay>@\w+))",
     re.I | re.S,
 )
+_ALONE: Final = re.compile(r"\bCREATE\s+(?:SCHEMA|VIEW)\b", re.I)
+"""What has to be alone in a batch."""
 
 
 class _Returned(Exception):
@@ -76,6 +78,8 @@ class Session(Running):
     def run_text(self, sql: str, variables: Mapping[str, Any]) -> None:
         """Run a text with its own variables."""
         shaped, literals = shape(sql)
+        if (alone := _ALONE.search(shaped)) is not None and not _ALONE.match(shaped.lstrip()):
+            raise error(111, f"'{alone.group()}' must be the first statement in a query batch.")
         outer = self.variables, self.types
         self.variables, self.types = {**variables, **literals}, {}
         try:
@@ -178,6 +182,7 @@ class Session(Running):
 
     def _set(self, names: str, to: str) -> None:
         for name in re.split(r"\s*,\s*", names):
+            (self.options.add if to == "ON" else self.options.discard)(name)
             match name:
                 case "XACT_ABORT":
                     self.xact_abort = to == "ON"

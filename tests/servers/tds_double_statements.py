@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -48,6 +49,11 @@ def parsed(text: str) -> exp.Expr:
 def compiled(node: exp.Expr, tables: Mapping[str, TableInfo], parameters: Mapping[str, tuple[str, int]]) -> Compiled:
     """A statement for SQLite."""
     made = Tables(tables, parameters)
+    found = _compiled(made, node)
+    return replace(found, computed=made.computed)
+
+
+def _compiled(made: Tables, node: exp.Expr) -> Compiled:
     match node:
         case exp.Select() | exp.SetOperation():
             return made.select(node)

@@ -83,6 +83,7 @@ class Tables(Indexes):
             isinstance(each, exp.NotNullColumnConstraint) and not each.args.get("allow_null") for each in kinds
         )
         line = quoted(node.name)
+        self.computed = self.computed or computed is not None
         if computed is not None:
             self.scopes.append(
                 {"": {n: Typed(quoted(c.name), c.kind, c.size, c.collation) for n, c in info.columns.items()}}

@@ -15,6 +15,13 @@ from tests.servers.tds_double_wire import Answer
 
 _WRITING = "writing"
 """The lock of whoever changes a database: one at a time."""
+_OF_COMPUTED = frozenset(
+    (
+        *("ANSI_NULLS", "ANSI_PADDING", "ANSI_WARNINGS", "ARITHABORT"),
+        *("CONCAT_NULL_YIELDS_NULL", "QUOTED_IDENTIFIER"),
+    )
+)
+"""Options that have to be ON where indexes on computed columns are made or kept. To DB-Library they are OFF."""
 
 
 class Transactions:
@@ -43,6 +50,7 @@ class Transactions:
         self.trancount = self.rowcount = 0
         self.isolation = "READ COMMITTED"
         self.xact_abort = self.nocount = self.implicit = False
+        self.options: set[str] = set()
         self.lock_timeout = PATIENCE
 
     def close(self) -> None:
@@ -112,6 +120,9 @@ class Transactions:
             self.connection.execute("BEGIN IMMEDIATE")
 
     def prepare(self, statement: Compiled) -> None:
+        if statement.computed and not self.options >= _OF_COMPUTED:
+            missing = ", ".join(sorted(_OF_COMPUTED - self.options))
+            raise error(1934, f"Statement failed because these SET options have incorrect settings: '{missing}'.")
         if self.implicit and self.trancount == 0:
             self.begin()
         lasting = self.trancount > 0 and (statement.locks or self.isolation in ("SERIALIZABLE", "REPEATABLE READ"))
