@@ -82,15 +82,9 @@ def translated(place: Place) -> Iterator[None]:
         raise translation(error, place) from error
 
 
-def number_of(error: Exception) -> int:
-    """The number of an error: the server's, or the driver's where it is about the line; 0 where there is none."""
-    number, _ = _told(error)
-    return number
-
-
 def is_broken(error: Exception) -> bool:
     """Whether a connection is of no use after an error."""
-    return number_of(error) in _BROKEN or not isinstance(error, pymssql.DatabaseError)
+    return _told(error)[0] in _BROKEN or not isinstance(error, pymssql.DatabaseError)
 
 
 def _told(error: Exception) -> tuple[int, str]:
@@ -145,4 +139,4 @@ def translation(error: Exception, place: Place) -> ColonnadeError:
     return StoreError(f"{label}: {said}")
 
 
-__all__ = ["connect", "is_broken", "number_of", "pymssql", "translated", "translation"]
+__all__ = ["connect", "is_broken", "pymssql", "translated", "translation"]
