@@ -277,10 +277,13 @@ def test_direct_access_to_the_pool(server: Any) -> None:
 
 def test_a_schema_that_somebody_else_uses_is_left_alone(server: Any) -> None:
     address = server.address("others")
-    server.command("CREATE SCHEMA [others]", "CREATE TABLE [others].[mastra_threads] ([id] INT NOT NULL)")
+    colonnade.open(address).close()
+    server.command(
+        *(f"DROP TABLE [others].[{name}]" for name in ("colonnade_version", "mastra_threads")),
+        "CREATE TABLE [others].[mastra_threads] ([id] INT NOT NULL)",
+    )
     with pytest.raises(NotAStore, match="mastra_threads that colonnade did not make"):
         colonnade.open(address)
-    server.command("DROP TABLE [others].[mastra_threads]")
 
 
 def test_a_newer_store_is_not_opened(server: Any) -> None:
