@@ -38,7 +38,7 @@ class Real:
         query = urlencode({"schema_name": schema} if schema else {})
         said = {"encrypt": place.encrypt, "trust_server_certificate": place.trust_server_certificate}
         query += "".join(f"&{name}={str(value).lower()}" for name, value in said.items() if value is not None)
-        query += f"&ca_file={quote(place.ca_file, safe='')}" if place.ca_file else ""
+        query += f"&ca={quote(place.ca, safe='')}" if place.ca else ""
         who = f"{quote(place.user, safe='')}:{quote(place.password, safe='')}"
         where = f"{quote(place.server, safe='')}:{place.port}/{quote(database or place.database, safe='')}"
         text = "&".join(filter(None, [query.removeprefix("&"), options]))

@@ -6,10 +6,10 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from colonnade.engine.certificates import trusted
 from colonnade.errors import InvalidAddress
 
 FORM: Final = "mssql://user:password@host:1433/database?schema_name=agent"
@@ -31,7 +31,7 @@ class Place:
     """Whether what is said is encrypted; where it is not said, if the server can."""
     trust_server_certificate: bool | None = None
     """Whether any certificate will do. Unless it is said, one is checked where ``encrypt`` is asked for."""
-    ca_file: str | None = None
+    ca: str | None = None
     """Whose certificates will do, as a PEM file; those that the machine trusts unless given."""
     connect_timeout: int = 15
     """Seconds for which a login is waited for."""
@@ -107,9 +107,7 @@ def _checked(named: dict[str, Any]) -> Place:
         raise InvalidAddress(
             "SQL Server asks for a login: give user and password, or MSSQL_USER and MSSQL_PASSWORD in the environment"
         )
-    ca_file = named.get("ca_file")
-    if ca_file is not None and not Path(ca_file).is_file():
-        raise InvalidAddress(f"ca_file {ca_file!r:.200} is no file; it has the certificates that may vouch for servers")
+    trusted(named.get("ca"))
     schema = named.pop("schema_name", None) or "dbo"
     database = named.pop("database", None) or "master"
     for what, name in (("schema", schema), ("database", database)):
@@ -235,7 +233,7 @@ OPTIONS: Final[Mapping[str, Callable[[str], Any]]] = {
     "schema_name": str,
     "encrypt": _truth,
     "trust_server_certificate": _truth,
-    "ca_file": str,
+    "ca": str,
     "connect_timeout": _whole,
     "application_name": str,
     "read_only": _intent,

@@ -32,7 +32,7 @@ def checked(place: Place) -> Iterator[None]:
         return
     with _turn:
         if place.is_checked:
-            with _named(place.ca_file or ssl.get_default_verify_paths().cafile or "system"):
+            with _named(place.ca or ssl.get_default_verify_paths().cafile or "system"):
                 yield
         else:
             yield

@@ -131,8 +131,8 @@ def translation(error: Exception, place: Place) -> ColonnadeError:
             return NotAStore(f"{label}: a table is not as colonnade made it: {said}")
     if number == _NO_CONNECTION and place.is_checked:
         return StoreError(
-            f"{label} cannot be reached, or nobody who is trusted vouches for its certificate: give ca_file, or "
-            "trust_server_certificate=true if that is meant"
+            f"{label} cannot be reached, or its certificate is not trusted here; if this is the right server, name the "
+            "file with the certificate of who signed it as ca=..."
         )
     if is_broken(error):
         return StoreError(f"{label} cannot be reached, or broke off: {said}")
