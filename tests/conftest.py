@@ -16,8 +16,10 @@ from colonnade.schemas import STORED
 from colonnade.testing.colours import Awaited
 from colonnade.testing.machine import clear
 from tests.servers import mongodb as mongodb_server
+from tests.servers import mssql as mssql_server
 from tests.servers import postgres as postgres_server
 from tests.servers import sqld as libsql_server
+from tests.servers import tds_double as tds_double_server
 from tests.servers import upstash as upstash_servers
 from tests.servers import workerd as d1_server
 from tests.servers.clickhouse import Server, served
@@ -124,6 +126,24 @@ def mongodb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[mongodb_server
         yield server
 
 
+@pytest.fixture(scope="session")
+def tds_double() -> Iterator[tds_double_server.Server]:
+    """A double of SQL Server, for as long as the tests run: its wire, its dialect, and SQLite behind them."""
+    _need("pymssql", "pymssql")
+    _need("pysqlbridge", "pysqlbridge")
+    with tds_double_server.served() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mssql(request: pytest.FixtureRequest) -> Any:
+    """The SQL Server that MSSQL_DSN names; where it names none, the double. (Tests of the store itself run on both.)"""
+    _need("pymssql", "pymssql")
+    if mssql_server.DSN is not None:
+        return mssql_server.Real(mssql_server.DSN)
+    return request.getfixturevalue("tds_double")
+
+
 STORES = ("memory-sync", "memory-async", "duckdb-sync", "duckdb-async", "embedded-sync")
 """What every domain example runs on: two stores in both colours, and the embedded folder."""
 
@@ -136,10 +156,11 @@ SLOWER = (
     "postgres-async",
     "upstash-async",
     "mongodb-async",
+    "mssql-async",
 )
 """What every domain example also runs on, but no property: each change takes some milliseconds."""
 
-SEALED = ("sealed-sync", "clickhouse-sync", "postgres-sync", "upstash-sync", "mongodb-sync")
+SEALED = ("sealed-sync", "clickhouse-sync", "postgres-sync", "upstash-sync", "mongodb-sync", "mssql-sync")
 """What modules about what accumulates also run on: an embedded folder where every write is sealed, and servers in their
 other colour. (D1 answers a hundredth of a second later than others; its own tests are blocking.)"""
 
@@ -229,8 +250,8 @@ def storage(
         clear(opened, STORED)
         opened.close()
         return
-    if store == "postgres":
-        database: postgres_server.Server = request.getfixturevalue("postgres")
+    if store in ("postgres", "mssql"):
+        database: Any = request.getfixturevalue(store)
         opened = _opened(database.address("tested"), colour)
         yield opened
         opened.close()

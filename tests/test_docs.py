@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import colonnade
+from colonnade.engine.stores.mssql.address import Place, place_of
 from colonnade.schemas import STORED
 from colonnade.testing.machine import clear
 from tests.servers import workerd as d1_server
@@ -38,6 +39,13 @@ def _console(example: str, folder: Path) -> None:
         assert ran.returncode == 0, f"$ {command}\n{ran.stdout}{ran.stderr}"
         matches = doctest.OutputChecker().check_output(wanted, ran.stdout, FLAGS)
         assert matches or not wanted.strip(), f"$ {command}\nprinted:\n{ran.stdout}\nand not:\n{wanted}"
+
+
+def _ado(place: Place) -> str:
+    """A place as a connection string of Microsoft's."""
+    name, password = (f'"{text}"' for text in (place.user, place.password))
+    said = f"Server={place.server},{place.port};Database={place.database};User Id={name};Password={password}"
+    return f"{said};TrustServerCertificate=true"
 
 
 def _python(example: str, names: dict[str, object], page: Path) -> None:
@@ -91,6 +99,17 @@ def test_examples_do_what_they_say(
         text = text.replace("localhost:5432", f"127.0.0.1:{database.port}").replace("//user:", f"//{role}:")
         text = text.replace('host="localhost"', 'host="127.0.0.1"').replace("port=5432", f"port={database.port}")
         text = text.replace('user="user"', f'user="{role}"')
+    if "mssql://user:password@localhost:1433/mydb" in text:
+        there = request.getfixturevalue("mssql")
+        place = place_of(there.address("documented"))
+        there.address("custom_schema")  # which is emptied
+        text = text.replace("mssql://user:password@localhost:1433/mydb", there.address("documented"))
+        ado = '"Server=localhost,1433;Database=mydb;User Id=user;Password=password;TrustServerCertificate=true"'
+        text = text.replace(ado, repr(_ado(place)))
+        text = text.replace('server="localhost"', f"server={place.server!r}").replace("port=1433", f"port={place.port}")
+        text = text.replace('database="mydb"', f"database={place.database!r}")
+        text = text.replace('user="user"', f"user={place.user!r}")
+        text = text.replace('password="password"', f"password={place.password!r}")
     if "upstash://name.upstash.io?token=...&prefix=agents:" in text:
         there = request.getfixturevalue("upstash")
         text = text.replace("upstash://name.upstash.io?token=...&prefix=agents:", there.address("agents"))

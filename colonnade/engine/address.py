@@ -152,6 +152,8 @@ def store_at(address: str, *, durability: Durability | None = None, awaited: boo
         return _postgres(address, given, awaited=awaited)
     if scheme in ("mongodb", "mongodb+srv"):
         return _mongodb(address, given, awaited=awaited)
+    if scheme in ("mssql", "sqlserver"):
+        return _mssql(address, given)
     if scheme == "upstash":
         return _upstash(address, given, awaited=awaited)
     if scheme.partition("+")[0] == "lancedb":
@@ -173,7 +175,7 @@ def store_at(address: str, *, durability: Durability | None = None, awaited: boo
 _FORMS: Final = (
     "open a folder (agent), a path that ends in .db or .duckdb, duckdb:///path, clickhouse://host/db, "
     "postgresql://host/db, libsql://host, file:storage.db, d1://account/database, upstash://host, "
-    "mongodb://host/db, or :memory:"
+    "mongodb://host/db, mssql://host/db, or :memory:"
 )
 
 
@@ -248,6 +250,14 @@ def _mongodb(address: str, given: Mapping[str, str], *, awaited: bool) -> AnySto
 
     place = place_of(address)
     return AsyncMongoDBStore(place=place) if awaited else MongoDBStore(place=place)
+
+
+def _mssql(address: str, given: Mapping[str, str]) -> AnyStore:
+    if given:
+        raise InvalidAddress("mssql:// stores do not have the choice of durability: the database has it")
+    from colonnade.engine.stores.mssql.store import MSSQLStore
+
+    return MSSQLStore(address)
 
 
 def _upstash(address: str, given: Mapping[str, str], *, awaited: bool) -> AnyStore:

@@ -139,6 +139,17 @@ EXCUSES: Final[Mapping[str, Mapping[str, Excuse]]] = {
         ),
     },
     "postgres.store": {"compare_and_set": _WITHIN, "search": _NO_INDEX},
+    "mssql.store": {
+        "compare_and_set": _WITHIN,
+        "nearest": Excuse(
+            "notimpl", "SQL Server knows vectors from 2025 on; those of all versions are read and compared in Arrow."
+        ),
+        "search": _NO_INDEX,
+        **_same(
+            Excuse("notyet", "Its exact quantiles are no aggregates but windows over rows, which it would all keep."),
+            *("p50", "p95", "p99"),
+        ),
+    },
     "upstash.store": {
         "transactions": Excuse(
             "never",

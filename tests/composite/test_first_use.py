@@ -17,7 +17,7 @@ from colonnade.errors import StoreClosed, StoreError, Unsupported
 from colonnade.schemas import SPANS, THREADS
 
 KINDS = ("memory", "duckdb", "embedded", "lance", "libsql")
-SERVED = ("sqld", "d1", "postgres", "clickhouse", "mongodb", "upstash")
+SERVED = ("sqld", "d1", "postgres", "clickhouse", "mongodb", "upstash", "mssql")
 SPAN = {"traceId": "t", "spanId": "s", "name": "chat", "startedAt": "2026-01-01T00:00:00Z"}
 
 

@@ -28,6 +28,7 @@ ADDRESSES = {
     "postgres": {"postgres.store"},
     "upstash": {"upstash.store"},
     "mongodb": {"mongodb.store"},
+    "mssql": {"mssql.store"},
 }
 
 
@@ -38,7 +39,7 @@ def _names(store: Any) -> set[str]:
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_excuses_and_abilities_agree(address: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     where = address.format(folder=tmp_path)
-    if address in ("clickhouse", "postgres", "upstash", "mongodb"):
+    if address in ("clickhouse", "postgres", "upstash", "mongodb", "mssql"):
         where = request.getfixturevalue(address).address("excused")
     if address == "libsql":
         where = request.getfixturevalue("sqld").address()

@@ -34,6 +34,7 @@ STORES = (
     "postgres",
     "upstash",
     "mongodb",
+    "mssql",
 )
 
 
@@ -57,7 +58,7 @@ def loaded(
         address = request.getfixturevalue("sqld").address()
     if store == "d1":
         address = request.getfixturevalue("workerd").address(f"questions_{colour}_")
-    if store in ("postgres", "mongodb"):
+    if store in ("postgres", "mongodb", "mssql"):
         address = request.getfixturevalue(store).address(f"questions_{colour}")
     with pytest.MonkeyPatch.context() as monkeypatch:
         storage = colonnade.open(address) if colour == "sync" else Awaited(colonnade.aopen(address))
