@@ -2,9 +2,10 @@
 # ARGS goes on to the command: make test ARGS="-k plan", make demo ARGS=--help
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs pictures clean .venv
+.PHONY: help demo test quick check bench docs pictures clean .venv
 
 BIN := .venv/bin
+space := $() $()
 ARGS ?=
 
 # The first of these that runs and is new enough. 3.11 comes first because the pins were resolved on it.
@@ -22,10 +23,22 @@ demo: .venv  ## see it work: a few seconds
 # different there. Where there is no /dev/shm the tests take twice as long.
 MEMORY := $(shell [ -w /dev/shm ] && echo PYTEST_DEBUG_TEMPROOT=/dev/shm)
 
-test: .venv  ## run the tests: half an hour on two cores
-	@echo "Running the tests: every example on every store, and the conformance machine. Half an hour on two cores;"
-	@echo "make test ARGS='-k memory-sync' runs the examples on one store in half a minute ..."
-	@$(MEMORY) $(BIN)/pytest -n 2 $(ARGS)
+# A core that has nothing left to do takes what waits for the other one.
+TEST = $(MEMORY) $(BIN)/pytest -n 2 --dist worksteal
+
+test: .venv  ## run the tests: some twenty minutes on two cores
+	@echo "Running the tests: examples on every store, the conformance machine, and what kills processes. Some twenty"
+	@echo "minutes on two cores; make quick takes a few and starts no server ..."
+	@$(TEST) $(ARGS)
+
+# Neither servers nor browsers, nothing that is killed or measured, and fewer examples of each property.
+SERVED := lance clickhouse libsql sqld d1 postgres upstash mongodb mssql composite injection
+QUICK := --ignore=tests/crash --ignore=tests/processes --ignore=tests/browser \
+	$(foreach page,bench docs notebooks packaging exports,--ignore=tests/test_$(page).py)
+
+quick: .venv  ## run the tests that need no server: a few minutes
+	@echo "Running the tests that need no server (a few minutes; make test runs all) ..."
+	@COLONNADE_HYPOTHESIS=dev $(TEST) $(QUICK) -k "not ($(subst $(space),$(space)or$(space),$(SERVED)))" $(ARGS)
 
 check: .venv  ## lint, formatting, types, import directions: half a minute
 	@echo "Checking style (ruff) ..."

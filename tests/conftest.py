@@ -2,11 +2,11 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from zlib import crc32
 
 import pytest
 from hypothesis import settings
@@ -33,6 +33,22 @@ for _name, _examples in {"dev": 50, "ci": 200, "nightly": 5000}.items():
         _name, parent=_plain, max_examples=_examples, deadline=None, derandomize=False, print_blob=True
     )
 settings.load_profile(os.environ.get("COLONNADE_HYPOTHESIS", "ci"))
+
+
+LONG = ("crash", "processes", "test_bench", "test_docs", "test_machine", "composite")
+"""What has single tests of many seconds: it comes first, so that no core waits for the other one's at the end."""
+SHORT = ("domains", "queries", "schemas", "test_bad_input")
+"""Thousands of short tests: they come last."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests first, short ones last, and those of a module next to each other."""
+
+    def turn(item: pytest.Item) -> int:
+        names = item.nodeid.partition("::")[0]
+        return 0 if any(name in names for name in LONG) else 2 if any(name in names for name in SHORT) else 1
+
+    items.sort(key=turn)
 
 
 @pytest.fixture(scope="session")
@@ -147,9 +163,7 @@ def mssql(request: pytest.FixtureRequest) -> Any:
 STORES = ("memory-sync", "memory-async", "duckdb-sync", "duckdb-async", "embedded-sync")
 """What every domain example runs on: two stores in both colours, and the embedded folder."""
 
-SLOWER = (
-    "lance-sync",
-    "file-sync",
+AWAITED = (
     "clickhouse-async",
     "libsql-async",
     "d1-async",
@@ -158,22 +172,18 @@ SLOWER = (
     "mongodb-async",
     "mssql-async",
 )
+"""Servers, in the colour in which they are mostly used."""
+
+SLOWER = ("lance-sync", "file-sync", *AWAITED)
 """What every domain example also runs on, but no property: each change takes some milliseconds."""
 
-SEALED = ("sealed-sync", "clickhouse-sync", "postgres-sync", "upstash-sync", "mongodb-sync", "mssql-sync")
-"""What modules about what accumulates also run on: an embedded folder where every write is sealed, and servers in their
-other colour. (D1 answers a hundredth of a second later than others; its own tests are blocking.)"""
+BLOCKING = ("clickhouse-sync", "postgres-sync", "upstash-sync", "mongodb-sync", "mssql-sync")
+"""Servers in their other colour, which shares all but the client with the awaited one: each example of a module about
+what accumulates also runs on one of them, so that each of them has a fifth. The machine and the questions are run in
+both colours of all. (D1 answers a hundredth of a second later than others; its own tests are blocking.)"""
 
 ACCUMULATING = ("observability", "scores", "evals", "lookups", "usage", "aggregates", "results", "bad_input")
-"""Modules about what accumulates."""
-
-
-@pytest.fixture(scope="session")
-def empty_duckdb(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A new DuckDB store, made once: copying it takes half of what making one takes."""
-    path = tmp_path_factory.mktemp("empty") / "store.duckdb"
-    colonnade.open(path).close()
-    return path
+"""Modules about what accumulates, of which an embedded folder seals every write, too."""
 
 
 @pytest.fixture(scope="session")
@@ -187,7 +197,6 @@ def empty_lance(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _open(store: str, colour: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     address = {
         "memory": ":memory:",
-        "duckdb": f"duckdb:///{folder / 'store.duckdb'}",
         "embedded": str(folder / "agent"),
         "lance": f"lancedb:///{folder / 'lance'}",
         "file": f"file:{folder / 'storage.db'}",
@@ -214,64 +223,83 @@ def seal_every_write(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store.columnar, "append", append_and_seal)
 
 
+def _one_of(stores: Sequence[str], metafunc: pytest.Metafunc) -> str:
+    """The same one every time for a test, and another for the next."""
+    return stores[crc32(metafunc.function.__qualname__.encode()) % len(stores)]
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Every store for every test that asks for a ``storage``."""
-    if "storage" in metafunc.fixturenames:
+    """Every store for every test that asks for a ``storage``, unless it names its own."""
+    named = any("storage" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if named or "storage" not in metafunc.fixturenames:
+        return
+    stores = [*STORES]
+    if metafunc.definition.get_closest_marker("above_the_waist"):
+        stores += [_one_of(AWAITED, metafunc), _one_of(BLOCKING, metafunc)]
+    elif not hasattr(metafunc.function, "hypothesis"):
         # A property's hundreds of examples would each be sealed many times; the conformance machine does that job.
-        example = not hasattr(metafunc.function, "hypothesis")
-        accumulates = example and any(word in metafunc.module.__name__ for word in ACCUMULATING)
-        stores = (*STORES, *(SLOWER if example else ()), *(SEALED if accumulates else ()))
-        metafunc.parametrize("storage", stores, indirect=True)
+        stores += SLOWER
+        if any(word in metafunc.module.__name__ for word in ACCUMULATING):
+            stores += ["sealed-sync", _one_of(BLOCKING, metafunc)]
+    metafunc.parametrize("storage", stores, indirect=True)
+
+
+SERVERS = {
+    "clickhouse": ("clickhouse", ("tested",)),
+    "libsql": ("sqld", ()),
+    "d1": ("workerd", ("tested_",)),
+    "postgres": ("postgres", ("tested",)),
+    "upstash": ("upstash", ("tested",)),
+    "mongodb": ("mongodb", ("colonnade_tested",)),
+    "mssql": ("mssql", ("tested",)),
+}
+"""The stores that have a server: its fixture, and the place on it."""
+
+_KEPT = pytest.StashKey[dict[str, Any]]()
+
+
+def _kept(request: pytest.FixtureRequest, address: str) -> Any:
+    """A storage that stays open from test to test: opening it takes longer than most examples do.
+
+    One that a test has closed is opened anew.
+    """
+    kept, name = request.config.stash.setdefault(_KEPT, {}), request.param
+    opened = kept.get(name)
+    if opened is None or opened._closed:
+        opened = kept[name] = _opened(address, name.split("-")[1])
+        # This comes before the end of the server, which began before it.
+        request.session.addfinalizer(lambda: _end(kept, name))
+    return opened
+
+
+def _end(kept: dict[str, Any], name: str) -> None:
+    opened = kept.pop(name, None)
+    if opened is not None and not opened._closed:
+        opened.close()
 
 
 @pytest.fixture
 def storage(
     request: pytest.FixtureRequest,
     tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
-    empty_duckdb: Path,
     empty_lance: Path,
 ) -> Iterator[Any]:
     """An empty storage: each store in both colours, behind the same blocking face."""
     store, colour = request.param.split("-")
-    if store == "duckdb":
-        shutil.copy(empty_duckdb, tmp_path)
-    if store == "clickhouse":
-        server: Server = request.getfixturevalue("clickhouse")
-        opened = _opened(server.address("tested"), colour)
+    if store in SERVERS:
+        fixture, place = SERVERS[store]
+        server = request.getfixturevalue(fixture)
+        yield _kept(request, server.address(*place))
+        server.empty(*place)
+    elif store == "duckdb":
+        kept = _kept(request, f"duckdb:///{tmp_path_factory.getbasetemp() / colour}.duckdb")
+        yield kept
+        clear(kept, STORED)
+    else:
+        if store == "lance":
+            shutil.copytree(empty_lance, tmp_path / "lance")
+        opened = _open(store, colour, tmp_path, monkeypatch)
         yield opened
         opened.close()
-        server.command("TRUNCATE ALL TABLES FROM tested")
-        return
-    if store in ("libsql", "d1"):
-        served_by = request.getfixturevalue({"libsql": "sqld", "d1": "workerd"}[store])
-        opened = _opened(served_by.address(), colour)
-        yield opened
-        clear(opened, STORED)
-        opened.close()
-        return
-    if store in ("postgres", "mssql"):
-        database: Any = request.getfixturevalue(store)
-        opened = _opened(database.address("tested"), colour)
-        yield opened
-        opened.close()
-        database.empty("tested")
-        return
-    if store == "upstash":
-        there: upstash_servers.Server = request.getfixturevalue("upstash")
-        opened = _opened(there.address(f"tested-{uuid4().hex}"), colour)
-        yield opened
-        opened.close()
-        return
-    if store == "mongodb":
-        mongo: mongodb_server.Server = request.getfixturevalue("mongodb")
-        opened = _opened(mongo.address("colonnade_tested"), colour)
-        yield opened
-        opened.close()
-        mongo.empty("colonnade_tested")
-        return
-    if store == "lance":
-        shutil.copytree(empty_lance, tmp_path / "lance")
-    opened = _open(store, colour, tmp_path, monkeypatch)
-    yield opened
-    opened.close()

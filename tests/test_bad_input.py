@@ -133,6 +133,7 @@ BAD: dict[str, tuple[Callable[[Any], Any], str]] = {
 }
 
 
+@pytest.mark.above_the_waist
 @pytest.mark.parametrize("what", BAD)
 def test_bad_input_is_refused_with_a_clear_error_and_nothing_changes(filled: Any, what: str) -> None:
     call, said = BAD[what]
@@ -143,6 +144,7 @@ def test_bad_input_is_refused_with_a_clear_error_and_nothing_changes(filled: Any
     assert {name: rows.equals(after[name]) for name, rows in before.items()} == dict.fromkeys(before, True)
 
 
+@pytest.mark.above_the_waist
 def test_all_bad_rows_are_reported_at_once(filled: Any) -> None:
     rows = [{**MESSAGE, "id": ""}, MESSAGE, {**MESSAGE, "threadId": 7, "when": "now"}]
     with pytest.raises(InvalidRows) as refused:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import colonnade
+from colonnade import cli
 from colonnade.engine.stores.mssql.address import Place, place_of
 from colonnade.schemas import STORED
 from colonnade.testing.machine import clear
@@ -19,11 +20,16 @@ from tests.servers import workerd as d1_server
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SHELL = {"|", "||", "&&", ">", "<", "2>&1"}
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
-def _console(example: str, folder: Path) -> None:
-    """Run each ``$ `` line in the folder; its output must match the lines below it, where there are any."""
+def _console(example: str, folder: Path, captured: pytest.CaptureFixture[str]) -> None:
+    """Run each ``$ `` line in the folder; its output must match the lines below it, where there are any.
+
+    Our own command is run in this process, which has imported everything already, unless a shell has a part in it, or
+    it is the demo, which sets up OpenTelemetry for its process.
+    """
     environment = {
         **os.environ,
         "COLUMNS": "80",
@@ -31,14 +37,35 @@ def _console(example: str, folder: Path) -> None:
     }
     for part in re.split(r"^\$ ", example, flags=re.MULTILINE)[1:]:
         command, _, wanted = part.partition("\n")
-        if shlex.split(command)[0] in ("pip", "make", "cd"):
+        words = shlex.split(command)
+        if words[0] in ("pip", "make", "cd"):
             continue  # installing is what the tests have done already
-        ran = subprocess.run(
-            command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, check=False
-        )
-        assert ran.returncode == 0, f"$ {command}\n{ran.stdout}{ran.stderr}"
-        matches = doctest.OutputChecker().check_output(wanted, ran.stdout, FLAGS)
-        assert matches or not wanted.strip(), f"$ {command}\nprinted:\n{ran.stdout}\nand not:\n{wanted}"
+        if words[0] == "colonnade" and words[1] != "demo" and not {*words} & SHELL:
+            said = _colonnade(words[1:], captured)
+        else:
+            ran = subprocess.run(
+                command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, check=False
+            )
+            assert ran.returncode == 0, f"$ {command}\n{ran.stdout}{ran.stderr}"
+            said = ran.stdout
+        matches = doctest.OutputChecker().check_output(wanted, said, FLAGS)
+        assert matches or not wanted.strip(), f"$ {command}\nprinted:\n{said}\nand not:\n{wanted}"
+
+
+def _colonnade(words: list[str], captured: pytest.CaptureFixture[str]) -> str:
+    """What the command prints; it must come to a good end."""
+    captured.readouterr()
+    code: object = 0
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("COLUMNS", "80")
+        try:
+            cli.main(words)
+        except SystemExit as end:
+            code = end.code
+    sys.stdout.flush()
+    said, told = captured.readouterr()
+    assert not code, f"$ colonnade {words}\n{said}{told}"
+    return said
 
 
 def _ado(place: Place) -> str:
@@ -68,7 +95,11 @@ def _clear(address: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
 def test_examples_do_what_they_say(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    page: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     text = page.read_text()
@@ -125,4 +156,4 @@ def test_examples_do_what_they_say(
         if language in ("python", "pycon"):
             _python(example, names, page)
         elif language == "console":
-            _console(example, tmp_path)
+            _console(example, tmp_path, capfd)

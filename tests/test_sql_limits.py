@@ -42,7 +42,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[colonnade.
 def at_work() -> list[threading.Thread]:
     """The threads of queries that have not come to their end, however short the way is."""
     for thread in [thread for thread in threading.enumerate() if thread.name == "colonnade-sql"]:
-        thread.join(1)
+        thread.join(60)
     return [thread for thread in threading.enumerate() if thread.name == "colonnade-sql"]
 
 

@@ -127,7 +127,7 @@ def test_a_row_is_written_after_a_while_without_a_flush() -> None:
     with colonnade.open(Telling()) as store:
         writer = store.writer(latency=0.01)
         writer.add(span(1))
-        assert Telling.told.wait(30)
+        assert Telling.told.wait(60)
         assert spans_of(store) == {"s1": "chat"}
 
 
@@ -186,7 +186,7 @@ def test_the_thread_ends_when_it_has_nothing_to_do(monkeypatch: pytest.MonkeyPat
             writer.flush()
             for thread in threading.enumerate():
                 if thread.name == "colonnade-writer-evals":
-                    thread.join(30)
+                    thread.join(60)
                     assert not thread.is_alive()
         assert store.scores.list_evals()["pagination"]["total"] == 2
         gone = weakref.ref(writer)

@@ -62,6 +62,6 @@ def test_two_traces_in_one_notebook_do_not_disturb_each_other(open_html: Any, no
     table = notebook.cells[3].outputs[0].data["text/html"]
     alone = open_html(f"<!doctype html>{html}", name="alone")
     among = open_html(f"<!doctype html>{html}{table}{html}<p id=other>other</p>", name="among")
-    first = [page.locator(".cn-span").nth(7).bounding_box(timeout=3000) for page in (alone, among)]
+    first = [page.locator(".cn-span").nth(7).bounding_box() for page in (alone, among)]
     assert first[0] == first[1]
     assert among.locator("#other").evaluate("each => getComputedStyle(each).fontSize") == "16px"

@@ -78,8 +78,7 @@ def put(store: Any, texts: list[str | None]) -> None:
 
 def rows(server: Server, sql: str) -> list[tuple[Any, ...]]:
     """What a server answers."""
-    with server._client() as client:
-        return [tuple(row) for row in client.query(sql).result_rows]
+    return [tuple(row) for row in server.client.query(sql).result_rows]
 
 
 def maps(servers: list[Server]) -> list[tuple[Any, ...]]:
@@ -174,8 +173,7 @@ def columns_of(made: str) -> list[str]:
 def test_they_are_not_in_what_all_columns_are(servers: list[Server]) -> None:
     with colonnade.open(address(servers)) as store:
         put(store, ['{"a":1}'])
-    with servers[0]._client() as client:
-        names = client.query("SELECT * FROM maps.mastra_ai_spans FINAL").column_names
+    names = servers[0].client.query("SELECT * FROM maps.mastra_ai_spans FINAL").column_names
     assert "attributes" in names
     assert not set(names) & set(NAMES)
 

@@ -286,7 +286,7 @@ class Waits(MemoryStore):
     """It is made when all others are being made too."""
 
     made = closed = 0
-    together = threading.Barrier(3, timeout=20)
+    together = threading.Barrier(3, timeout=60)
 
     def init(self) -> None:
         self.together.wait()

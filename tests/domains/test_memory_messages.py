@@ -130,6 +130,7 @@ def test_ids_of_messages_are_strict(storage: Any) -> None:
     assert stored(storage, "m1", "m2") == []
 
 
+@pytest.mark.above_the_waist
 def test_all_bad_messages_are_listed_at_once(storage: Any) -> None:
     with pytest.raises(InvalidRows) as refused:
         save(
@@ -143,6 +144,7 @@ def test_all_bad_messages_are_listed_at_once(storage: Any) -> None:
     ]
 
 
+@pytest.mark.above_the_waist
 def test_what_is_no_list_of_messages_is_refused(storage: Any) -> None:
     # An iterator too: it can be read once, and an operation that meets others runs again.
     for messages in (message(), "m1", iter([message()]), None, ["m1"]):
@@ -245,6 +247,7 @@ def test_messages_by_no_ids_are_none(storage: Any) -> None:
     assert storage.memory.list_messages_by_id(message_ids=[]) == {"messages": []}
 
 
+@pytest.mark.above_the_waist
 def test_ids_that_are_no_list_of_ids_are_refused(storage: Any) -> None:
     save(storage, message("m"), message("m1"))
     for ids in ("m1", {"m1": 1}, [1], [None], iter(["m1"]), None):

@@ -118,6 +118,7 @@ def test_a_thread_that_the_schema_refuses_is_not_saved(storage: Any) -> None:
     assert storage.memory.list_threads()["total"] == 0
 
 
+@pytest.mark.above_the_waist
 def test_metadata_that_is_no_dict_is_refused(storage: Any) -> None:
     keep(storage)
     for metadata in ([1], "text", 1):
@@ -129,6 +130,7 @@ def test_metadata_that_is_no_dict_is_refused(storage: Any) -> None:
     assert storage.memory.get_thread_by_id(thread_id="t1")["metadata"] == {"k": 1}
 
 
+@pytest.mark.above_the_waist
 def test_a_thread_that_is_no_dict_is_refused(storage: Any) -> None:
     with pytest.raises(InvalidInput, match="not a dict of fields"):
         storage.memory.save_thread(thread=[("id", "t1")])
@@ -262,6 +264,7 @@ def test_an_unknown_order_falls_back_to_the_default(storage: Any) -> None:
     assert ordered({"field": "updatedAt", "direction": "sideways"}) == ["a", "b"]
 
 
+@pytest.mark.above_the_waist
 def test_an_order_that_is_no_dict_is_refused(storage: Any) -> None:
     with pytest.raises(InvalidInput, match="order_by must be a dict"):
         storage.memory.list_threads(order_by="createdAt")
@@ -303,6 +306,7 @@ def test_a_default_page_has_a_hundred_threads(storage: Any) -> None:
     assert (len(found["threads"]), found["total"], found["hasMore"]) == (100, 101, True)
 
 
+@pytest.mark.above_the_waist
 def test_impossible_pages_are_refused(storage: Any) -> None:
     for page, per_page in ((-1, 10), (0, -1), (1, False), (2**52, 40), (0, True)):
         with pytest.raises(InvalidInput, match="page"):
@@ -361,6 +365,7 @@ def test_a_filter_by_resource_and_metadata_takes_both(storage: Any) -> None:
     assert ids(storage.memory.list_threads(filter={"resourceId": "ada", "metadata": {"x": 1}})) == ["a"]
 
 
+@pytest.mark.above_the_waist
 def test_an_invalid_metadata_key_is_refused(storage: Any) -> None:
     invalid = [
         "",
@@ -389,6 +394,7 @@ def test_a_valid_metadata_key_has_up_to_128_characters(storage: Any) -> None:
     assert ids(storage.memory.list_threads(filter={"metadata": {"_" * 128: 1}})) == ["t1"]
 
 
+@pytest.mark.above_the_waist
 def test_a_filter_that_would_be_passed_over_is_refused(storage: Any) -> None:
     for filter in ({"resource_id": "ada"}, {"metadata": [1]}, ["resourceId"], {"metadata": "x"}):
         with pytest.raises(InvalidInput, match="filter"):

@@ -254,6 +254,7 @@ REFUSED: list[tuple[Any, str]] = [
 ]
 
 
+@pytest.mark.above_the_waist
 def test_what_is_no_filter_is_refused(storage: Any) -> None:
     for filters, sentence in REFUSED:
         with pytest.raises(InvalidInput) as refused:
@@ -301,6 +302,7 @@ def test_order_by_endedAt_has_running_traces_first_descending_and_last_ascending
     assert listed(storage, order_by=order_by) == expected
 
 
+@pytest.mark.above_the_waist
 def test_what_is_no_order_is_refused(storage: Any) -> None:
     bad = [{"field": "name"}, {"field": 1}, {"direction": "up"}, {"direction": 1}, {"by": "startedAt"}, "ASC"]
     for order_by in bad:
@@ -363,6 +365,7 @@ NO_PAGES: list[Any] = [
 ]
 
 
+@pytest.mark.above_the_waist
 def test_what_is_no_page_is_refused(storage: Any) -> None:
     keep(storage, root("a"))
     for pagination in NO_PAGES:

@@ -232,11 +232,13 @@ def test_all_problems_of_all_records_are_reported_at_once_and_nothing_is_written
     assert storage.observability.get_trace(trace_id="t1") is None
 
 
+@pytest.mark.above_the_waist
 def test_a_naive_time_is_refused_with_the_aware_form(storage: Any) -> None:
     with pytest.raises(InvalidInput, match=r"tzinfo=timezone\.utc"):
         storage.observability.create_span(span=span(endedAt="2026-01-31T12:00:00"))
 
 
+@pytest.mark.above_the_waist
 def test_a_record_that_is_no_object_is_refused(storage: Any) -> None:
     with pytest.raises(InvalidInput, match="not a dict"):
         keep(storage, span(), ["traceId"])  # type: ignore[arg-type]

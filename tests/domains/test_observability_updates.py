@@ -224,6 +224,7 @@ def test_a_batch_with_a_bad_update_writes_nothing_and_names_every_problem(storag
     assert read(storage, "a")["name"] == "chat"
 
 
+@pytest.mark.above_the_waist
 @pytest.mark.parametrize(
     "record", [{"traceId": "t1", "spanId": "a"}, {**update(), "name": "x"}, "update", update() | {"updates": 1}]
 )

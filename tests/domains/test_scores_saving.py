@@ -108,6 +108,7 @@ def test_structured_output_is_accepted_and_dropped(storage: Any) -> None:
     assert "structuredOutput" not in storage.scores.get_score_by_id(id=saved["id"])
 
 
+@pytest.mark.above_the_waist
 def test_all_that_is_missing_is_reported_at_once(storage: Any) -> None:
     with pytest.raises(InvalidRows) as refused:
         storage.scores.save_score(score={})
@@ -117,6 +118,7 @@ def test_all_that_is_missing_is_reported_at_once(storage: Any) -> None:
     assert all(problem.message == "is required" for problem in refused.value.problems)
 
 
+@pytest.mark.above_the_waist
 @pytest.mark.parametrize("field", sorted(REQUIRED))
 def test_each_required_field_is_required(storage: Any, field: str) -> None:
     with pytest.raises(InvalidRows, match=f"{field} is required"):
@@ -124,6 +126,7 @@ def test_each_required_field_is_required(storage: Any, field: str) -> None:
     assert count(storage) == 0
 
 
+@pytest.mark.above_the_waist
 @pytest.mark.parametrize("source", ["live", "PROD", "", 7])
 def test_the_source_is_live_or_test(storage: Any, source: Any) -> None:
     with pytest.raises(InvalidInput, match="source must be LIVE or TEST"):
@@ -132,6 +135,7 @@ def test_the_source_is_live_or_test(storage: Any, source: Any) -> None:
     assert storage.scores.save_score(score=payload(source="TEST"))["score"]["source"] == "TEST"
 
 
+@pytest.mark.above_the_waist
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
@@ -165,6 +169,7 @@ def test_no_scores_are_saved_as_none(storage: Any) -> None:
     assert storage.scores.save_scores(scores=[]) == {"scores": []}
 
 
+@pytest.mark.above_the_waist
 def test_one_bad_score_keeps_all_from_being_written_and_every_bad_one_is_named(storage: Any) -> None:
     with pytest.raises(InvalidRows) as refused:
         storage.scores.save_scores(
@@ -187,12 +192,14 @@ def test_of_two_scores_with_one_id_the_last_is_kept(storage: Any) -> None:
     assert count(storage) == 1
 
 
+@pytest.mark.above_the_waist
 def test_a_score_that_is_no_object_is_refused(storage: Any) -> None:
     with pytest.raises(InvalidInput, match="row 1 is a str"):
         storage.scores.save_scores(scores=[payload(), "score"])
     assert count(storage) == 0
 
 
+@pytest.mark.above_the_waist
 @pytest.mark.parametrize("wrong", [iter([payload()]), payload(), "scores", None])
 def test_scores_come_as_a_list_since_saving_may_be_tried_again(storage: Any, wrong: Any) -> None:
     with pytest.raises(InvalidInput, match="scores must be a list"):

@@ -115,6 +115,7 @@ def test_times_may_be_iso_text_with_an_offset(storage: Any) -> None:
     assert (run["createdAt"], run["updatedAt"]) == (NOON + TICK, NOON + timedelta(seconds=1))
 
 
+@pytest.mark.above_the_waist
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

@@ -204,6 +204,7 @@ def test_of_two_resumes_one_after_the_other_the_second_does_nothing(storage: Any
     assert second is None
 
 
+@pytest.mark.above_the_waist
 @pytest.mark.parametrize(
     "wrong",
     [

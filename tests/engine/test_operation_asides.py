@@ -102,7 +102,7 @@ def test_a_blocking_operation_asks_between_what_is_one_and_the_rest(store: Any) 
         if store.abilities.transactions:
             other = threading.Thread(target=lambda: store.execute(put("other")))  # no transaction holds it up
             other.start()
-            other.join(20)
+            other.join(60)
             assert not other.is_alive()
         assert "first" in ids(store)
         return "said"

@@ -58,6 +58,7 @@ def scores(storage: Any) -> list[dict[str, Any]]:
 # --- the shared recording ---
 
 
+@pytest.mark.parametrize("storage", ["memory-sync", "duckdb-async", "embedded-sync", "postgres-async"], indirect=True)
 def test_the_airline_runs_are_200_threads_5308_messages_200_traces_and_200_scores(storage: Any, shared: Path) -> None:
     told: list[tuple[int, int]] = []
     path = shared / "data" / "tau-bench" / "gpt-4o-airline.json"
@@ -70,6 +71,18 @@ def test_the_airline_runs_are_200_threads_5308_messages_200_traces_and_200_score
     spans = before[2]
     assert len(set(spans.column("traceId").to_pylist())) == 200
     assert spans.column("parentSpanId").null_count == 200
+
+    assert import_file(storage, path) == report
+    assert [after.equals(table) for after, table in zip(contents(storage), before, strict=True)] == [True] * 4
+
+
+def test_every_store_keeps_the_first_40_of_them_exactly_once(storage: Any, shared: Path, tmp_path: Path) -> None:
+    runs = json.loads((shared / "data" / "tau-bench" / "gpt-4o-airline.json").read_text())[:40]
+    path = write(tmp_path, *runs)
+    report = import_file(storage, path)
+    before = contents(storage)
+    assert [table.num_rows for table in before] == [40, report.messages, report.spans, 40]
+    assert report.messages > 1000
 
     assert import_file(storage, path) == report
     assert [after.equals(table) for after, table in zip(contents(storage), before, strict=True)] == [True] * 4

@@ -160,6 +160,7 @@ def test_pages_may_differ_in_size_in_columns_and_in_their_window(storage: Any) -
     assert ids(page) == ["1", "2", "3"]
 
 
+@pytest.mark.above_the_waist
 def test_a_cursor_of_another_question_is_refused(storage: Any) -> None:
     keep(storage, *(span(f"{n}", name="chat", scope="lib") for n in range(3)))
     cursor = storage.queries.spans(name="chat", limit=1).cursor
@@ -176,6 +177,7 @@ def test_a_cursor_of_another_question_is_refused(storage: Any) -> None:
             ask(**arguments, after=cursor)
 
 
+@pytest.mark.above_the_waist
 def test_what_is_no_cursor_is_refused(storage: Any) -> None:
     keep(storage, *(span(f"{n}") for n in range(3)))
     cursor = storage.queries.spans(limit=1).cursor

@@ -7,12 +7,13 @@ from math import fsum
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import colonnade
-from colonnade.engine.plan import Put
+from colonnade.engine.plan import Put, Scan
 from colonnade.errors import InvalidInput
 from colonnade.ingest.load import import_file
 from colonnade.queries.results import PassK
@@ -54,8 +55,17 @@ def approx(values: Iterable[float]) -> Any:
 # --- pass^k ---
 
 
-def test_the_airline_runs_score_what_their_authors_publish(storage: Any, shared: Path) -> None:
-    import_file(storage, shared / "data" / "tau-bench" / "gpt-4o-airline.json")
+@pytest.fixture(scope="module")
+def airline(shared: Path) -> pa.Table:
+    """The scores of the airline runs. (That all of an import arrives in every store is tested elsewhere.)"""
+    with colonnade.open(":memory:") as storage:
+        import_file(storage, shared / "data" / "tau-bench" / "gpt-4o-airline.json")
+        found: pa.Table = storage.execute(Scan(SCORES))
+    return found
+
+
+def test_the_airline_runs_score_what_their_authors_publish(storage: Any, airline: pa.Table) -> None:
+    storage.execute(Put(SCORES, airline))
     found: PassK = storage.queries.pass_hat_k()
     assert [f"{value:.3f}" for value in found.pass_hat] == ["0.420", "0.273", "0.220", "0.200"]
     assert (found.items, found.trials, found.scores) == (50, 4, 200)

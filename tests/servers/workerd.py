@@ -5,6 +5,7 @@ Miniflare, which carries it, is installed by npm into a cache, once for a machin
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -17,6 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from colonnade.engine.sqlite_served.spelling import SERVED
+from colonnade.schemas import STORED
 from tests.servers.process import Process, free_port
 
 MINIFLARE = "miniflare@4.20260426.0"
@@ -69,6 +72,15 @@ class Server(Process):
     def _ask(self) -> None:
         with suppress(urllib.error.HTTPError):  # it answers, if only that there is no such path
             urllib.request.urlopen(self.url, timeout=5).close()
+
+    def empty(self, prefix: str) -> None:
+        """Delete all rows of a store; its tables stay."""
+        deletes = [{"sql": f"DELETE FROM {prefix}{SERVED.table_name(table)}"} for table in STORED]
+        body = json.dumps({"batch": deletes}).encode()
+        url = f"{self.url}/accounts/worker/d1/database/DB/query"
+        post = urllib.request.Request(url, body, {"authorization": f"Bearer {TOKEN}"})
+        with urllib.request.urlopen(post, timeout=60) as reply:
+            assert json.loads(reply.read())["success"]
 
     def kill(self) -> None:
         """Kill it without warning, and the runtime that it started."""
