@@ -75,6 +75,14 @@ class Abilities:
     """``Search``, by an index of words: the store gives rows that may be among the best, which are ranked above it."""
 
 
+@dataclass(frozen=True)
+class Lesser:
+    """What ``perform`` asks of a store: one that leaves to a fold what it can do otherwise, but not of this plan."""
+
+    abilities: Abilities
+    few: bool = False
+
+
 Route = Callable[[Table], Any]
 """Which store keeps a table."""
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from colonnade.engine import fold
-from colonnade.engine.abilities import Abilities, by_key, perform
+from colonnade.engine.abilities import Abilities, Lesser, by_key, perform
 from colonnade.engine.dialect import SQLITE
 from colonnade.engine.driving import drive_by
 from colonnade.engine.plan import (
@@ -233,16 +233,8 @@ class Spelled:
 
     def _without_contains(self, plan: Scan | Summarize | Patch | Delete | Any) -> Steps[Any]:
         """A plan whose texts have more letters than can be looked for, answered by the store and a fold."""
-        lesser = _Lesser(replace(self.abilities, contains=False))
+        lesser = Lesser(replace(self.abilities, contains=False))
         return drive_by(perform(plan, lambda _: lesser), lambda native: self.steps_of(native[1]))
-
-
-@dataclass(frozen=True)
-class _Lesser:
-    """What ``perform`` asks of a store."""
-
-    abilities: Abilities
-    few: bool = False
 
 
 def _too_many_cases(filter: Filter) -> bool:

@@ -261,6 +261,9 @@ CREATE INDEX [mastra_ai_spans_scope_startedat_idx] ON [agent].[mastra_ai_spans] 
 CREATE INDEX [mastra_ai_spans_spantype_startedat_idx] ON [agent].[mastra_ai_spans] ([spanType_key], [startedAt] DESC);
 
 -- a new schema with all tables
+CREATE INDEX [mastra_ai_spans_startedat_idx] ON [agent].[mastra_ai_spans] ([startedAt] DESC);
+
+-- a new schema with all tables
 CREATE TABLE [agent].[mastra_agents] (
   [id] VARCHAR(MAX) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,
   [name] VARCHAR(MAX) COLLATE Latin1_General_100_BIN2_UTF8 NOT NULL,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 import pyarrow as pa
 
 from colonnade.engine import fold
-from colonnade.engine.abilities import Abilities, by_key, perform
+from colonnade.engine.abilities import Abilities, Lesser, by_key, perform
+from colonnade.engine.driving import drive
 from colonnade.engine.normalize import named_columns
 from colonnade.engine.plan import And, Contains, Delete, Filter, Not, Or, Patch, Plan, Put, Scan, Summarize
 from colonnade.engine.relational import Statement
@@ -111,23 +112,8 @@ class Session(Store):
 
     def _without_contains(self, plan: Plan) -> Any:
         """A plan that looks for a text that CHARINDEX cannot: the store does the rest of it, and a fold looks."""
-        lesser = _Lesser(replace(self.abilities, contains=False))
-        native = perform(plan, lambda _: lesser)
-        answer: Any = None
-        while True:
-            try:
-                _, inner = native.send(answer)
-            except StopIteration as stop:
-                return stop.value
-            answer = super().execute(inner)
-
-
-@dataclass(frozen=True)
-class _Lesser:
-    """What ``perform`` asks of a store."""
-
-    abilities: Abilities
-    few: bool = False
+        lesser = Lesser(replace(self.abilities, contains=False))
+        return drive(perform(plan, lambda _: lesser), lambda native: super(Session, self).execute(native[1]))
 
 
 def _is_beyond_charindex(filter: Filter) -> bool:

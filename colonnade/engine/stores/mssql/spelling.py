@@ -15,6 +15,7 @@ from typing import Final
 
 from colonnade.engine.dialect import Dialect
 from colonnade.schemas.kinds import Column
+from colonnade.schemas.lookups import lookups
 from colonnade.schemas.table import Table
 
 COLLATION: Final = "Latin1_General_100_BIN2_UTF8"
@@ -123,9 +124,9 @@ def _key_of(column: str) -> str:
 
 
 def create_indexes(schema: str, table: Table) -> list[str]:
-    """DDL of the indexes that the schema asks for, under the names that the source documents give them."""
+    """DDL of the indexes that look-ups ask for, under the names that the source documents give them."""
     made = []
-    for index in table.facts.indexes:
+    for index in lookups(table):
         table_name = MSSQL.table_name(table)
         name = "_".join([table_name, *index.columns, index.newest, "idx"]).lower()
         columns = ", ".join([*(ident(key_name(each)) for each in index.columns), f"{ident(index.newest)} DESC"])
