@@ -173,7 +173,7 @@ def test_direct_access_to_the_pool_and_to_sql(postgres: Server) -> None:
 
 
 def test_one_pool_for_an_address_which_the_last_store_closes(postgres: Server) -> None:
-    address = postgres.address("pooled")
+    address = postgres.address("pooled", "application_name=pooled")  # a pool that no other test has open
     first, second = PostgresStore(address), PostgresStore(address, id="again")
     other = PostgresStore(address, pool_size=2)
     pool = first.pool
