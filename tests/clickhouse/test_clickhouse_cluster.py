@@ -154,15 +154,16 @@ def test_without_one_shard_there_is_an_error_and_never_a_part_of_an_answer(tmp_p
                 with pytest.raises(StoreError, match="a shard of cluster 'tested' cannot be reached"):
                     question()
 
-            async def main() -> None:
-                opened = colonnade.aopen(address)
+            async def main(*, init: bool, said: str) -> None:
+                opened = colonnade.aopen(address, init=init)
                 try:
-                    with pytest.raises(StoreError, match="a shard of cluster 'tested' cannot be reached"):
+                    with pytest.raises(StoreError, match=said):
                         await opened.memory.list_threads()
                 finally:
                     await opened.close()
 
-            asyncio.run(main())
+            asyncio.run(main(init=False, said="a shard of cluster 'tested' cannot be reached"))
+            asyncio.run(main(init=True, said="cannot be reached"))  # it looks for the tables of every shard
             servers[2].start()
             servers[2].wait()
             assert store.memory.list_threads()["total"] == 10
