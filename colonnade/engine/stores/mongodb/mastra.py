@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 
 import orjson
 
+from colonnade.engine.driving import drive_by
 from colonnade.engine.stores.mongodb.documents import Document, arrow_rows, micros_field
 from colonnade.engine.stores.mongodb.matching import every
 from colonnade.engine.stores.mongodb.requests import Request, Steps, name_of
@@ -53,19 +54,7 @@ _DEEP: Final = 2_000
 
 def over(steps: Steps[R], foreign: Collection[str]) -> Steps[R]:
     """Steps, where some collections are Mastra's."""
-    answer: Any = None
-    refused: ColonnadeError | None = None
-    while True:
-        try:
-            request = steps.send(answer) if refused is None else steps.throw(refused)
-        except StopIteration as stop:
-            result: R = stop.value
-            return result
-        answer = refused = None
-        try:
-            answer = yield from _asked(request, foreign)
-        except ColonnadeError as error:
-            refused = error
+    return drive_by(steps, lambda request: _asked(request, foreign), ColonnadeError)
 
 
 def _asked(request: Request, foreign: Collection[str]) -> Steps[Any]:
