@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import colonnade
-from colonnade.engine.plan import Summarize
+from colonnade.engine.plan import Null, Summarize
 from colonnade.engine.stores.embedded import counting
 from colonnade.engine.stores.embedded.segments import Segments
 from colonnade.schemas import SPANS
@@ -124,3 +124,5 @@ def test_other_questions_are_not_taken_for_it(tmp_path: Path) -> None:
             assert store.observability.list_traces_light(filters=later)["pagination"]["total"] == 0
             assert store.observability.list_traces_light(filters={"userId": "ann", "scope": "s"})["spans"] == []
             assert store.execute(Summarize(SPANS)).column(0).to_pylist() == [16]
+            users = store.execute(Summarize(SPANS, ("userId",), (), Null("parentSpanId")))
+            assert users.to_pylist() == [{"userId": user} for user in ("ann", "bob", "o'neil", None)]

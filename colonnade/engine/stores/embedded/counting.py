@@ -15,7 +15,7 @@ from typing import Final
 import pyarrow as pa
 
 from colonnade.engine.dialect import DUCKDB
-from colonnade.engine.plan import And, Filter, Is, Measure, Summarize
+from colonnade.engine.plan import TRUE, And, Filter, Is, Measure, Summarize
 from colonnade.engine.relational import Statement
 
 _MANY: Final = 20_000
@@ -53,12 +53,10 @@ class Counts:
 
 def countable(plan: Summarize) -> bool:
     """Whether nothing but rows is counted: all of them, or those where a text column has a value."""
-    where = _alone(plan.where)
-    return (
-        plan.measures == (Measure("count", name=plan.measures[0].name),)
-        and not plan.by
-        and (where == And(()) or value_of(plan) is not None)
-    )
+    match plan.measures:
+        case (Measure(function="count", column=None),) if not plan.by:
+            return _alone(plan.where) == TRUE or value_of(plan) is not None
+    return False
 
 
 def value_of(plan: Summarize) -> tuple[str, str] | None:
@@ -76,8 +74,8 @@ def _alone(where: Filter) -> Filter:
 def _values(column: str, source: str, query: Query) -> dict[str, int] | None:
     """How often each value is there; ``None`` where there are too many."""
     name = DUCKDB.ident(column)
-    many = query(Statement(f"SELECT CAST(stats({name}).approx_unique AS BIGINT) FROM {source} LIMIT 1")).column(0)
-    if (many[0].as_py() or 0) >= _MANY if len(many) else False:
+    told = query(Statement(f"SELECT CAST(stats({name}).approx_unique AS BIGINT) FROM {source} LIMIT 1"))
+    if any((many or 0) >= _MANY for many in told.column(0).to_pylist()):  # none is told of no rows, or of nulls alone
         return None
     found = query(Statement(f"SELECT {name}, count(*) FROM {source} WHERE {name} IS NOT NULL GROUP BY {name}"))
     return dict(zip(found.column(0).to_pylist(), found.column(1).to_pylist(), strict=True))
