@@ -26,9 +26,9 @@ MEMORY := $(shell [ -w /dev/shm ] && echo PYTEST_DEBUG_TEMPROOT=/dev/shm)
 # A core that has nothing left to do takes what waits for the other one.
 TEST = $(MEMORY) $(BIN)/pytest -n 2 --dist worksteal
 
-test: .venv  ## run the tests: some twenty minutes on two cores
-	@echo "Running the tests: examples on every store, the conformance machine, and what kills processes. Some twenty"
-	@echo "minutes on two cores; make quick takes a few and starts no server ..."
+test: .venv  ## run the tests: some 25 minutes on two cores
+	@echo "Running the tests: examples on every store, the conformance machine, and what kills processes. Some 25"
+	@echo "minutes on two cores; make quick takes four and starts no server ..."
 	@$(TEST) $(ARGS)
 
 # Neither servers nor browsers, nothing that is killed or measured, and fewer examples of each property.
